@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-from akri.core.device import frozen_mapping
+from akri.core.device import frozen_mapping, require_properties
 from akri.core.errors import InvalidValueError, Problem
 from akri.core.ids import ConfigurationName, HandlerName, ObjectKey
 from akri.core.metadata import JsonObject, ObjectMeta, frozen_json
@@ -90,6 +90,10 @@ def _name(_instance: object, _attribute: object, value: ObjectMeta) -> None:
         raise InvalidValueError("metadata.name", name, expected)
 
 
+def _broker_properties(_instance: object, _attribute: object, value: Mapping[str, str]) -> None:
+    require_properties(value, "spec.brokerProperties")
+
+
 @frozen
 class Configuration:
     """What to look for and what to do with it (compat.md, `configurations.akri.sh`).
@@ -104,7 +108,9 @@ class Configuration:
     broker: BrokerSpec = NoBroker()
     instance_service: JsonObject | None = field(default=None, hash=False)
     configuration_service: JsonObject | None = field(default=None, hash=False)
-    broker_properties: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, hash=False)
+    broker_properties: Mapping[str, str] = field(
+        factory=dict, converter=frozen_mapping, validator=_broker_properties, hash=False
+    )
 
     @property
     def key(self) -> ObjectKey:

@@ -1,19 +1,42 @@
-"""A device as a discovery handler describes it, and a sighting of it by one node for one Configuration."""
+"""A device as a discovery handler describes it, and a sighting of it by one node for one Configuration.
+
+A Device is kept as the handler sent it; `device_problems` says why it cannot be used, so that somebody reports it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-from akri.core.errors import InvalidValueError
+from akri.core.errors import InvalidValueError, Problem, short
 from akri.core.ids import DeviceId, NodeName, ObjectKey
 
-__all__ = ["Device", "DeviceNode", "Local", "Mount", "Scope", "Shared", "Sighting", "frozen_mapping"]
+__all__ = [
+    "MAXIMUM_PROPERTIES",
+    "MAXIMUM_TEXT",
+    "Device",
+    "DeviceNode",
+    "Local",
+    "Mount",
+    "Scope",
+    "Shared",
+    "Sighting",
+    "device_problems",
+    "frozen_mapping",
+    "property_errors",
+    "require_properties",
+]
 
+MAXIMUM_TEXT: Final = 4096
+"""Characters of a stored text, a property's value among them; CEL needs a bound (sharing.md)."""
+MAXIMUM_PROPERTIES: Final = 256
+"""Properties of a device, and of a Configuration's brokerProperties; CEL needs a bound (sharing.md)."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_UNUSABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 _PERMISSIONS: Final = re.compile(r"(?=.)r?w?m?")
 
 
@@ -83,3 +106,56 @@ class Sighting:
     device: Device
     configuration: ObjectKey
     scope: Scope
+
+
+def _text_error(place: str, text: str) -> InvalidValueError | None:
+    if len(text) > MAXIMUM_TEXT:
+        return InvalidValueError(place, text, f"at most {MAXIMUM_TEXT} characters, found {len(text)}")
+    if _UNUSABLE.search(text):
+        return InvalidValueError(place, text, "a text without NUL and without halves of surrogate pairs")
+    return None
+
+
+def property_errors(properties: Mapping[str, str], place: str) -> Iterator[InvalidValueError]:
+    """Find what no environment and no Instance can hold: '=' or NUL in a name, NUL in a value, too many or too long ones.
+
+    `place` is the path of the mapping; the errors are given, not raised, so that a caller can report all of them.
+    """
+    if len(properties) > MAXIMUM_PROPERTIES:
+        yield InvalidValueError(place, len(properties), f"at most {MAXIMUM_PROPERTIES} properties")
+    for name, value in properties.items():
+        here = f"{place}.{short(name)[1:-1]}"
+        if not name or "=" in name:
+            yield InvalidValueError(here, name, "a name that is not empty and has no '='")
+        yield from filter(None, (_text_error(here, name), _text_error(here, value)))
+
+
+def require_properties(properties: Mapping[str, str], place: str) -> None:
+    """Raise the first of `property_errors`, if there is one."""
+    for error in property_errors(properties, place):
+        raise error
+
+
+def _paths(device: Device) -> Iterator[tuple[str, str]]:
+    for index, mount in enumerate(device.mounts):
+        yield f"mounts[{index}].containerPath", mount.container_path
+        yield f"mounts[{index}].hostPath", mount.host_path
+    for index, node in enumerate(device.device_nodes):
+        yield f"deviceSpecs[{index}].containerPath", node.container_path
+        yield f"deviceSpecs[{index}].hostPath", node.host_path
+
+
+def device_problems(device: Device) -> tuple[Problem, ...]:
+    """List everything that makes a device unusable, as a handler may send anything; empty for a good one.
+
+    The id: not empty, at most 4,096 characters, no control characters. Properties: see `property_errors`. Paths of
+    mounts and device nodes: absolute, without `..` and control characters.
+    """
+    errors: list[InvalidValueError] = []
+    if not device.id or len(device.id) > MAXIMUM_TEXT or _CONTROL.search(device.id):
+        errors.append(InvalidValueError("id", device.id, f"1 to {MAXIMUM_TEXT} characters without control characters"))
+    errors += property_errors(device.properties, "properties")
+    for place, path in _paths(device):
+        if not path.startswith("/") or ".." in path.split("/") or len(path) > MAXIMUM_TEXT or _CONTROL.search(path):
+            errors.append(InvalidValueError(place, path, "an absolute path without '..' and control characters"))
+    return tuple(error.problem for error in errors)

@@ -64,6 +64,11 @@ class InvalidValueError(AkriError, ValueError):
         self.value = value
         self.expected = expected
 
+    @property
+    def problem(self) -> Problem:
+        """The same as a value, for reports that list several."""
+        return Problem(self.place, f"{short(self.value)} is not valid: expected {self.expected}")
+
 
 class InvalidDocumentError(AkriError, ValueError):
     """Everything that is wrong with one document, all problems at once, each with its path."""
