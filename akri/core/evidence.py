@@ -1,15 +1,43 @@
-"""When a slot may be released: a pure function of observations and times (sharing.md, "Release needs evidence")."""
+"""When a slot may be released: a pure function of observations and times (sharing.md, "Release needs evidence").
+
+PodResources is late, partial and early, so no single observation frees anything. `Evidence` gathers what was seen: Allocate
+answers, PodResources Lists, the watch of this node's pods, starts of the kubelet or the agent. `judge` says for each id that
+this node holds whether it may go, and if not, why not. Times are seconds of one clock that never jumps.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from types import MappingProxyType
+from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
 
-__all__ = ["Listing", "PodObservation"]
+__all__ = [
+    "ABSENCE",
+    "ABSENCE_WITHOUT_PODS",
+    "LISTS_APART",
+    "Evidence",
+    "Holder",
+    "Id",
+    "Listing",
+    "PodObservation",
+    "Use",
+    "Verdict",
+]
+
+LISTS_APART: Final = 0.25
+"""Seconds that two Lists without an id must be apart at least."""
+ABSENCE: Final = 10.0
+"""Seconds of absence from Lists that free a slot without proof of its pod's end."""
+ABSENCE_WITHOUT_PODS: Final = 60.0
+"""The same where the operator switched the pod watch off."""
+
+Id: TypeAlias = tuple[ResourceName, PluginDeviceId]
+"""A device id of the kubelet, with the resource it belongs to."""
 
 
 def _counts(value: Mapping[ResourceName, int]) -> Mapping[ResourceName, int]:
@@ -36,3 +64,181 @@ class Listing:
 
     sent_at: float
     users: Mapping[ResourceName, Mapping[PluginDeviceId, ObjectKey]] = field(factory=dict, hash=False)
+
+
+class Verdict(Enum):
+    """Whether a held id may be released, and the reason in one word for logs and events."""
+
+    ALLOCATING = "an Allocate for it is under way"
+    STARTING = "not every pod of this node was listed since the last start"
+    IN_USE = "a pod uses it"
+    NOT_ABSENT_TWICE = "it was not absent from two Lists that are far enough apart"
+    NOT_PROVEN = "nothing proves the end of its pod, and it is not absent for long enough"
+    PERHAPS_UNLISTED = "a pod asks for more devices than the List shows for it"
+    ENDED = "its pod has ended"
+    ABSENT = "it is absent for long enough"
+
+    @property
+    def release(self) -> bool:
+        """Whether the slot may be released."""
+        return self in {Verdict.ENDED, Verdict.ABSENT}
+
+
+@frozen
+class Holder:
+    """The pod that List last showed for an id, and the uid that the pod watch had for it then (None: it had none)."""
+
+    key: ObjectKey
+    uid: str | None
+
+
+@frozen
+class Use:
+    """What is known of one id that this node holds.
+
+    since: when the last Allocate answer for it went out, or when it was found; None while an Allocate is under way.
+    Only Lists sent later count. absent_from, absent_until: when the first and the last List of an unbroken row of
+    Lists without it were sent; None if the last List showed it, or none counts yet.
+    """
+
+    since: float | None
+    holder: Holder | None = None
+    absent_from: float | None = None
+    absent_until: float | None = None
+
+    def listed(self, sent_at: float, holder: Holder | None) -> Use:
+        """Take in a List: the pod that it shows for the id, None if it does not show it."""
+        if self.since is None or sent_at <= self.since:
+            return self
+        if holder is not None:
+            return Use(self.since, holder)
+        first = sent_at if self.absent_from is None else self.absent_from
+        return evolve(self, absent_from=first, absent_until=sent_at)
+
+    @property
+    def absent(self) -> float | None:
+        """Seconds of unbroken absence, None if it is not absent."""
+        if self.absent_from is None or self.absent_until is None:
+            return None
+        return self.absent_until - self.absent_from
+
+
+@frozen
+class Evidence:
+    """Everything seen so far that bears on releases. A frozen value; each method gives the next one.
+
+    started: the last start of the kubelet or of this agent. watching: whether there is a pod watch at all.
+    synced: whether it has delivered the present pods. ended: uids of pods that are proven to have ended, gone ones too.
+    settled: resources for which every active pod was listed since `started` (rule d). shown: uids of pods listed since then.
+    """
+
+    started: float
+    watching: bool = True
+    synced: bool = False
+    uses: Mapping[Id, Use] = field(factory=dict, hash=False)
+    pods: Mapping[ObjectKey, PodObservation] = field(factory=dict, hash=False)
+    ended: frozenset[str] = frozenset()
+    settled: frozenset[ResourceName] = frozenset()
+    shown: Mapping[ResourceName, frozenset[str]] = field(factory=dict, hash=False)
+    last: Listing | None = None
+
+    def hold(self, ids: Iterable[Id], now: float) -> Evidence:
+        """Follow exactly these held ids: new ones count from now, those no longer held are forgotten, except in an Allocate."""
+        allocating = {id_: use for id_, use in self.uses.items() if use.since is None}
+        return evolve(self, uses={id_: self.uses.get(id_, Use(now)) for id_ in ids} | allocating)
+
+    def allocating(self, ids: Iterable[Id]) -> Evidence:
+        """An Allocate asks for these ids: nothing frees them until its answer has gone out, and their holders are forgotten."""
+        return evolve(self, uses={**self.uses, **{id_: Use(None) for id_ in ids}})
+
+    def answered(self, ids: Iterable[Id], now: float) -> Evidence:
+        """The answer of an Allocate for these ids went out, or it failed: from now on Lists count."""
+        return evolve(self, uses={**self.uses, **{id_: Use(now) for id_ in ids}})
+
+    def start(self, now: float) -> Evidence:
+        """The kubelet was started: Lists count from here, and everything has to be shown again."""
+        uses = {id_: use if use.since is None else Use(now, use.holder) for id_, use in self.uses.items()}
+        return evolve(self, started=now, uses=uses, settled=frozenset(), shown={}, last=None)
+
+    def reset_pods(self, pods: Iterable[PodObservation]) -> Evidence:
+        """Take in the whole present set of pods. One that vanished unseen proves nothing about its end."""
+        present = {pod.key: pod for pod in pods}
+        ended = self.ended | {pod.uid for pod in present.values() if pod.ended}
+        return evolve(self, pods=present, ended=self._relevant(ended, present), synced=True)
+
+    def put_pod(self, pod: PodObservation) -> Evidence:
+        """Take in a pod's present state."""
+        pods = {**self.pods, pod.key: pod}
+        ended = self.ended | ({pod.uid} if pod.ended else set())
+        return evolve(self, pods=pods, ended=self._relevant(ended, pods))
+
+    def drop_pod(self, key: ObjectKey, uid: str) -> Evidence:
+        """Take in that a pod was removed. Whether it had ended is what was last seen of it."""
+        pods = {known: pod for known, pod in self.pods.items() if known != key or pod.uid != uid}
+        return evolve(self, pods=pods, ended=self._relevant(self.ended, pods))
+
+    def _relevant(self, ended: frozenset[str], pods: Mapping[ObjectKey, PodObservation]) -> frozenset[str]:
+        holders = {use.holder.uid for use in self.uses.values() if use.holder is not None}
+        return ended & (holders | {pod.uid for pod in pods.values()})
+
+    def list(self, listing: Listing) -> Evidence:
+        """Take in an answer of PodResources List. One that was sent before the last start counts for nothing."""
+        if listing.sent_at <= self.started or (self.last is not None and listing.sent_at <= self.last.sent_at):
+            return self
+        uses = {id_: use.listed(listing.sent_at, self._holder(listing, id_)) for id_, use in self.uses.items()}
+        shown = {name: self.shown.get(name, frozenset()) | self._uids(users.values()) for name, users in listing.users.items()}
+        after = evolve(self, uses=uses, shown={**self.shown, **shown}, last=listing)
+        resources = {resource for resource, _ in uses}
+        return evolve(after, settled=self.settled | {name for name in resources if after._all_shown(name)})
+
+    def _uids(self, keys: Iterable[ObjectKey]) -> frozenset[str]:
+        return frozenset(self.pods[key].uid for key in keys if key in self.pods)
+
+    def _holder(self, listing: Listing, id_: Id) -> Holder | None:
+        key = listing.users.get(id_[0], {}).get(id_[1])
+        if key is None:
+            return None
+        pod = self.pods.get(key)
+        return Holder(key, pod.uid if pod else None)
+
+    def _all_shown(self, resource: ResourceName) -> bool:
+        if not self.watching:
+            return True
+        shown = self.shown.get(resource, frozenset())
+        asking = (pod for pod in self.pods.values() if not pod.ended and pod.requests.get(resource, 0) > 0)
+        return self.synced and all(pod.uid in shown for pod in asking)
+
+    def judge(self, id_: Id) -> Verdict:
+        """Say whether a held id may be released, by rules a to d."""
+        use = self.uses.get(id_)
+        if use is None or use.since is None:
+            return Verdict.ALLOCATING
+        if id_[0] not in self.settled:
+            return Verdict.STARTING
+        absent = use.absent
+        if absent is None:
+            return Verdict.IN_USE if use.holder is not None else Verdict.NOT_ABSENT_TWICE
+        if absent < LISTS_APART:
+            return Verdict.NOT_ABSENT_TWICE
+        if use.holder is not None and use.holder.uid in self.ended:
+            return Verdict.ENDED
+        return self._without_proof(id_[0], absent)
+
+    def _without_proof(self, resource: ResourceName, absent: float) -> Verdict:
+        if absent < (ABSENCE if self.watching else ABSENCE_WITHOUT_PODS):
+            return Verdict.NOT_PROVEN
+        return Verdict.PERHAPS_UNLISTED if self._perhaps_unlisted(resource) else Verdict.ABSENT
+
+    def _perhaps_unlisted(self, resource: ResourceName) -> bool:
+        """Rule c: an init container's device is never listed, so a pod that asks for more than is shown may hold one."""
+        listed = list(self.last.users.get(resource, {}).values()) if self.last else []
+        active = (pod for pod in self.pods.values() if not pod.ended)
+        return any(pod.requests.get(resource, 0) > listed.count(pod.key) for pod in active)
+
+    def releasable(self) -> Iterable[Id]:
+        """Ids that may be released now."""
+        return tuple(id_ for id_ in self.uses if self.judge(id_).release)
+
+    def listed_ids(self, resource: ResourceName) -> frozenset[PluginDeviceId]:
+        """Ids of a resource that the last List showed in use."""
+        return frozenset(self.last.users.get(resource, {})) if self.last else frozenset()
