@@ -1,1 +1,1 @@
-"""Placeholder docstring."""
+"""The platform without a cluster: state in memory, brokers as child processes of this machine."""
