@@ -1,0 +1,93 @@
+"""The discovery handlers that come with Akri, by name. A handler's libraries are loaded when it is first used, not before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from akri.core.errors import DiscoveryError, InvalidValueError
+from akri.core.ids import HandlerName
+from akri.discovery.handler import Handler
+from akri.ports import Clock
+
+__all__ = ["HANDLER_NAMES", "HandlerFactory", "details_parsers", "embedded_handlers"]
+
+_DEBUG_ECHO: Final = HandlerName("debugEcho")
+_UDEV: Final = HandlerName("udev")
+HANDLER_NAMES: Final = (_DEBUG_ECHO, _UDEV)
+"""All handlers that come with Akri."""
+
+
+class HandlerFactory(Protocol):
+    """Makes a handler that runs inside the calling process."""
+
+    def __call__(self, clock: Clock, poll_interval: float | None = None) -> Handler:
+        """Make a handler. poll_interval: seconds between two looks, where the source needs to look; None leaves it to the source.
+
+        Raises DiscoveryError naming the extra to install where a library is missing.
+        """
+        ...
+
+
+def embedded_handlers(
+    names: Collection[str], *, debug_echo_shared: bool = True, debug_echo_availability: Path | None = None
+) -> Mapping[HandlerName, HandlerFactory]:
+    """Give a factory for each name; raise InvalidValueError for a name that is not in HANDLER_NAMES.
+
+    debug_echo_shared: whether debugEcho's devices count as shared between nodes. debug_echo_availability: the file that
+    switches them off, None for the usual one.
+    """
+
+    def debug_echo(clock: Clock, poll_interval: float | None = None) -> Handler:
+        with _extra("agent"):
+            from akri.discovery.debug_echo.source import AVAILABILITY_FILE, DebugEchoHandler
+        file = debug_echo_availability or AVAILABILITY_FILE
+        return DebugEchoHandler(clock, shared=debug_echo_shared, availability=file, poll_interval=poll_interval or 1.0)
+
+    def udev(clock: Clock, poll_interval: float | None = None) -> Handler:
+        with _extra("agent,udev"):
+            from akri.discovery.udev.source import UdevHandler
+        return UdevHandler(clock, poll_interval=poll_interval or 10.0)
+
+    factories: dict[HandlerName, HandlerFactory] = {_DEBUG_ECHO: debug_echo, _UDEV: udev}
+    for name in names:
+        if name not in factories:
+            raise InvalidValueError("discovery handler", name, f"one of {', '.join(HANDLER_NAMES)}")
+    return MappingProxyType({name: factory for name, factory in factories.items() if name in names})
+
+
+def details_parsers() -> Mapping[HandlerName, Callable[[str], object]]:
+    """Give, by handler, the function that reads its discoveryDetails, for a check before anything runs.
+
+    Each raises InvalidDocumentError with every problem, and DiscoveryError where the YAML reader is not installed.
+    """
+    return MappingProxyType({_DEBUG_ECHO: _parse_debug_echo, _UDEV: _parse_udev})
+
+
+def _parse_debug_echo(text: str) -> object:
+    from akri.discovery.debug_echo.details import TITLE, parse_details
+
+    return parse_details(_read(TITLE, text))
+
+
+def _parse_udev(text: str) -> object:
+    from akri.discovery.udev.details import TITLE, parse_details
+
+    return parse_details(_read(TITLE, text))
+
+
+def _read(title: str, text: str) -> object:
+    with _extra("agent"):
+        from akri.discovery.document import read_document
+    return read_document(title, text)
+
+
+@contextmanager
+def _extra(extra: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise DiscoveryError(f"the module {error.name} is missing: pip install 'akri[{extra}]'") from error

@@ -1,0 +1,1 @@
+"""Devices of this machine, chosen by udev rules: block devices, cameras, serial ports."""
