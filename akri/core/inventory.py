@@ -1,0 +1,296 @@
+"""Which Instances one node creates, joins, updates and leaves: a pure decision that every node takes for itself.
+
+The rules are those of sharing.md, "Appear, join, leave". There is no referee: each node looks at the same Instances and at what
+it sees itself, and repeated decisions converge to one Instance for each device, whoever was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from attrs import define, field
+
+from akri.core.configuration import Configuration
+from akri.core.device import Device, Local, Scope, Shared
+from akri.core.errors import Problem, short
+from akri.core.ids import DeviceId, InstanceName, NodeName, ObjectKey
+from akri.core.instance import Instance
+from akri.core.inventory_commands import (
+    NOTHING,
+    Command,
+    Countdown,
+    Create,
+    Join,
+    Leave,
+    Moved,
+    Reconciliation,
+    Serving,
+    Settled,
+    Standing,
+    Update,
+    Waiting,
+)
+from akri.core.inventory_instances import holds_slots, instance_update, new_instance
+from akri.core.naming import DIGEST_SIZE, MAXIMUM_LABEL, digest, instance_name
+from akri.core.presence import UNSEEN, Missing, Presence, View
+
+__all__ = ["reconcile"]
+
+_Identity: TypeAlias = tuple[str, str | None]  # a device as Instances name it: its id, and its node unless it is shared
+_Inputs: TypeAlias = Mapping[DeviceId, tuple[Device, Instance]]
+_NO_INPUTS: Final[_Inputs] = MappingProxyType({})
+_LONGEST_DIGEST: Final = 32
+_NO_NODE: Final = "no node is in it; the controller deletes it"
+_DELETING: Final = "it is being deleted"
+
+
+def reconcile(
+    configuration: Configuration,
+    node: NodeName,
+    presence: Presence,
+    published: Iterable[Instance],
+    now: float,
+    before: Reconciliation = NOTHING,
+) -> Reconciliation:
+    """Decide what `node` does about the Instances of one Configuration.
+
+    published: every observed Instance of the Configuration's namespace, those of other Configurations too, for their names
+    are taken; other namespaces are ignored. before: the last answer, to notice devices that moved and to pass over what did
+    not change; nothing but `moved` depends on it. The order of `published` and of the handlers' answers does not matter.
+    """
+    draft = _Draft(configuration, node, presence.view(now, configuration.grace), now, before)
+    draft.index(published)
+    newcomers = draft.keep_present()
+    draft.keep_missing()
+    for device in sorted(newcomers, key=lambda device: device.id):
+        draft.place(device)
+    draft.leave_others()
+    return draft.finished()
+
+
+@define(eq=False)
+class _Draft:
+    # A Reconciliation while it is worked out; it lives and dies inside one call of `reconcile`.
+    configuration: Configuration
+    node: NodeName
+    view: View
+    now: float
+    before: Reconciliation
+    by_name: dict[InstanceName, Instance] = field(factory=dict)
+    by_device: dict[_Identity, list[Instance]] = field(factory=dict)
+    unmarked: dict[InstanceName, Instance] = field(factory=dict)
+    placed: set[InstanceName] = field(factory=set)
+    commands: list[Command] = field(factory=list)
+    waiting: list[Waiting] = field(factory=list)
+    serving: dict[InstanceName, Serving] = field(factory=dict)
+    countdowns: list[Countdown] = field(factory=list)
+    dues: list[float] = field(factory=list)
+    problems: list[Problem] = field(factory=list)
+    settled: dict[DeviceId, tuple[Device, Instance]] = field(factory=dict)
+
+    def index(self, published: Iterable[Instance]) -> None:
+        """Sort what is published by name and, as far as it is this Configuration's, by device."""
+        namespace, uid = self.configuration.key.namespace, self.configuration.metadata.uid
+        for instance in published:
+            if instance.metadata.key.namespace != namespace:
+                continue
+            self.by_name[instance.name] = instance
+            if instance.owner_uid != uid:
+                continue
+            device_id = instance.device_id
+            if device_id is None:
+                self.unmarked[instance.name] = instance
+            else:
+                identity = (device_id, None if instance.shared else instance.device_node)
+                self.by_device.setdefault(identity, []).append(instance)
+
+    def keep_present(self) -> list[Device]:
+        """Serve, update and join what is seen and has an Instance; return what has none."""
+        node = None if self.view.shared else self.node
+        settled = self._settled_before()
+        newcomers: list[Device] = []
+        for id_, device in self.view.present.items():
+            group = self.by_device.pop((id_, node), None)
+            if group is None:
+                newcomers.append(device)
+                continue
+            known = settled.get(id_)
+            if known is not None and len(group) == 1 and known[0] is device and known[1] is group[0]:
+                self.settled[id_] = known
+                self.serving[group[0].name] = self.before.serving[group[0].name]
+            else:
+                self._keep(group, device, self._scope(shared=self.view.shared), None)
+        return newcomers
+
+    def keep_missing(self) -> None:
+        """Keep the Instances of devices whose grace runs."""
+        for id_, missing in sorted(self.view.missing.items()):
+            group = self.by_device.pop((id_, None if missing.shared else self.node), [])
+            if group:
+                self._keep(group, missing.device, self._scope(shared=missing.shared), missing)
+            due = missing.since + self.configuration.grace
+            self._count_down(id_, min(group, key=_age).name if group else None, due, missing.misses, missing.reason)
+
+    def place(self, device: Device) -> None:
+        """Find a name for a device without an Instance: the shortest digest that is not another device's."""
+        scope = self._scope(shared=self.view.shared)
+        for name, device_digest in self._names(device, scope):
+            holder = self.by_name.get(name)
+            if name in self.placed:
+                continue
+            if holder is None:
+                self.placed.add(name)
+                self.commands.append(Create(new_instance(self.configuration, self.node, device, scope, device_digest)))
+                return
+            if holder.owner_uid not in {None, self.configuration.metadata.uid}:
+                self._wait(holder.key, "it belongs to a deleted Configuration of this name; garbage collection removes it")
+                return
+            if name in self.unmarked and holder.shared == self.view.shared:
+                self.placed.add(name)
+                self._adopt(self.unmarked.pop(name), device, scope)
+                return
+        self.problems.append(Problem(f"device {short(device.id)}", "no name is left for its Instance: all its digests are taken"))
+
+    def leave_others(self) -> None:
+        """Leave Instances whose device this node does not see, and keep those that it may still come to see."""
+        others = [instance for group in self.by_device.values() for instance in group]
+        for instance in sorted((*others, *self.unmarked.values()), key=lambda instance: instance.key):
+            if self.node not in instance.nodes:
+                self._retire(instance, "this node left the Instance")
+                continue
+            reason = self._verdict(instance)
+            if reason is None:
+                self.serving[instance.name] = Serving(None, Standing.UNSEEN, UNSEEN)
+                self._count_down(_device_id(instance), instance.name, self.view.kept_until, 0, UNSEEN)
+            else:
+                self._leave(instance, reason)
+
+    def finished(self) -> Reconciliation:
+        """Put everything into its fixed order."""
+        return Reconciliation(
+            commands=tuple(sorted(self.commands, key=_command_order)),
+            waiting=tuple(sorted(self.waiting, key=lambda waiting: waiting.key)),
+            serving=MappingProxyType(dict(sorted(self.serving.items()))),
+            moved=tuple(self._moved()),
+            countdowns=tuple(self.countdowns),
+            problems=(*self.view.problems, *self.problems),
+            next_due=min(self.dues, default=None),
+            settled=Settled(self.configuration, self.node, self.settled),
+        )
+
+    def _settled_before(self) -> _Inputs:
+        settled = self.before.settled
+        if settled is None or settled.configuration is not self.configuration or settled.node != self.node:
+            return _NO_INPUTS
+        return settled.inputs
+
+    def _scope(self, *, shared: bool) -> Scope:
+        return Shared() if shared else Local(self.node)
+
+    def _names(self, device: Device, scope: Scope) -> Iterator[tuple[InstanceName, str]]:
+        for size in range(DIGEST_SIZE, _LONGEST_DIGEST + 1):
+            device_digest = digest(device.id, scope, size)
+            name = instance_name(self.configuration.name, device_digest)
+            if len(name) > MAXIMUM_LABEL:
+                return
+            yield name, device_digest
+
+    def _keep(self, group: Sequence[Instance], device: Device, scope: Scope, missing: Missing | None) -> None:
+        # Of several Instances of one device the oldest stays (step 3).
+        keeper, *extras = sorted(group, key=_age)
+        if keeper.metadata.deleting:
+            self._wait(keeper.key, _DELETING)
+            self._retire(keeper, _DELETING)
+        elif self.node in keeper.nodes:
+            changed = self._serve(keeper, device, scope, missing.reason if missing else "")
+            if not (changed or extras or missing):
+                self.settled[device.id] = (device, keeper)
+        else:
+            self._enter(keeper, missing)
+        for extra in extras:
+            self._drop_extra(extra, keeper)
+
+    def _serve(self, instance: Instance, device: Device, scope: Scope, reason: str) -> bool:
+        self.serving[instance.name] = Serving(device, Standing.SERVED, reason)
+        update = instance_update(instance, self.configuration, device, scope) if instance.nodes[0] == self.node else None
+        if update is not None:
+            self.commands.append(update)
+        return update is not None
+
+    def _enter(self, instance: Instance, missing: Missing | None) -> None:
+        if missing is None and instance.shared:
+            self.commands.append(Join(instance.key, instance.metadata.uid))
+        elif missing is None:
+            self._wait(instance.key, _NO_NODE)
+        self._retire(instance, missing.reason if missing else "this node is not in the Instance yet")
+
+    def _drop_extra(self, extra: Instance, keeper: Instance) -> None:
+        reason = f"Instance {keeper.name} of the same device stays"
+        if self.node in extra.nodes and self.node in keeper.nodes and not holds_slots(extra, self.node):
+            self._leave(extra, reason)
+        else:
+            self._retire(extra, reason)
+
+    def _adopt(self, instance: Instance, device: Device, scope: Scope) -> None:
+        # Made by upstream, which keeps no device id: `nodes[0]` writes it. A node that is in `nodes` was put there because it
+        # saw a device with this digest, so it may serve it meanwhile.
+        if instance.metadata.deleting:
+            self._wait(instance.key, _DELETING)
+            self._retire(instance, _DELETING)
+            return
+        if self.node in instance.nodes:
+            self._serve(instance, device, scope, "")
+        if instance.nodes[:1] != (self.node,):
+            self._wait(instance.key, f"{instance.nodes[0]} has to say which device it is" if instance.nodes else _NO_NODE)
+
+    def _verdict(self, instance: Instance) -> str | None:
+        device_id = _device_id(instance)
+        if device_id is not None and device_id in self.view.present:
+            return "the handler says otherwise now whether the device is shared"
+        return self.view.verdict(device_id, shared=instance.shared, now=self.now)
+
+    def _leave(self, instance: Instance, reason: str) -> None:
+        if not instance.metadata.deleting:
+            self.commands.append(Leave(instance.key, instance.metadata.uid, reason))
+        self.serving[instance.name] = Serving(None, Standing.RETIRED, reason)
+
+    def _retire(self, instance: Instance, reason: str) -> None:
+        if self.node in instance.nodes or holds_slots(instance, self.node):
+            self.serving[instance.name] = Serving(None, Standing.RETIRED, reason)
+
+    def _wait(self, key: ObjectKey, reason: str) -> None:
+        self.waiting.append(Waiting(key, reason))
+
+    def _count_down(self, device_id: DeviceId | None, instance: InstanceName | None, due: float, misses: int, reason: str) -> None:
+        self.dues.append(due)
+        self.countdowns.append(Countdown(device_id, instance, due - self.now, misses, reason))
+
+    def _moved(self) -> Iterator[Moved]:
+        for name, serving in sorted(self.serving.items()):
+            former = self.before.serving.get(name)
+            if former is None or former.device is None or serving.device is None or former.device is serving.device:
+                continue
+            if former.device != serving.device:
+                yield Moved(name, former.device, serving.device)
+
+
+def _device_id(instance: Instance) -> DeviceId | None:
+    return None if instance.device_id is None else DeviceId(instance.device_id)
+
+
+def _age(instance: Instance) -> tuple[bool, float, str]:
+    return (instance.metadata.deleting, instance.metadata.created, instance.name)
+
+
+def _command_order(command: Command) -> tuple[int, ObjectKey]:
+    match command:
+        case Update(instance):
+            return (0, instance.key)
+        case Join(key):
+            return (1, key)
+        case Create(instance):
+            return (2, instance.key)
+        case Leave(key):
+            return (3, key)
