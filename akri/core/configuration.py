@@ -22,7 +22,9 @@ __all__ = [
     "ANNOTATION_GRACE",
     "ANNOTATION_POLL_INTERVAL",
     "DEFAULT_GRACE",
+    "EXPECTED_CAPACITY",
     "MAXIMUM_CAPACITY",
+    "MAXIMUM_HANDLER",
     "MAXIMUM_NAME",
     "BrokerSpec",
     "Configuration",
@@ -31,10 +33,18 @@ __all__ = [
     "NoBroker",
     "PodBroker",
     "UnreadableConfiguration",
+    "require_capacity",
+    "require_handler",
+    "require_name",
+    "seconds_of",
 ]
 
 MAXIMUM_CAPACITY: Final = 1000
 """Slots of one Instance; CEL needs a bound (sharing.md)."""
+EXPECTED_CAPACITY: Final = f"a whole number from 1 to {MAXIMUM_CAPACITY}"
+"""What a capacity is, in words."""
+MAXIMUM_HANDLER: Final = 253
+"""Characters of a discovery handler's name; it is the name of a socket as well."""
 MAXIMUM_NAME: Final = 54
 """Characters of a Configuration's name: leaves room for a 4-byte digest in a 63-character resource name."""
 ANNOTATION_GRACE: Final = "akri.sh/grace"
@@ -69,25 +79,47 @@ BrokerSpec: TypeAlias = NoBroker | PodBroker | JobBroker
 """What the controller runs for each device."""
 
 
+def require_capacity(value: int) -> int:
+    """Return the capacity of a Configuration; raise InvalidValueError if it is none."""
+    if not 1 <= value <= MAXIMUM_CAPACITY:
+        raise InvalidValueError("spec.capacity", value, EXPECTED_CAPACITY)
+    return value
+
+
+def require_name(value: str) -> str:
+    """Return the name of a Configuration; raise InvalidValueError if it is none."""
+    if len(value) > MAXIMUM_NAME or not _NAME.fullmatch(value):
+        expected = f"at most {MAXIMUM_NAME} characters: lower-case letters, digits, '-' and '.' (the kubelet's limit for resource names)"
+        raise InvalidValueError("metadata.name", value, expected)
+    return value
+
+
+def require_handler(value: str) -> HandlerName:
+    """Return the name of a discovery handler; raise InvalidValueError if it is none."""
+    if not 1 <= len(value) <= MAXIMUM_HANDLER or not value.isprintable():
+        raise InvalidValueError("spec.discoveryHandler.name", value, f"1 to {MAXIMUM_HANDLER} characters without control characters")
+    return HandlerName(value)
+
+
+def _capacity(_instance: object, _attribute: object, value: int) -> None:
+    require_capacity(value)
+
+
+def _name(_instance: object, _attribute: object, value: ObjectMeta) -> None:
+    require_name(value.key.name)
+
+
+def _handler(_instance: object, _attribute: object, value: HandlerName) -> None:
+    require_handler(value)
+
+
 @frozen
 class DiscoveryRequest:
     """What a discovery handler is asked: its name, its details (YAML text) and its properties."""
 
-    handler: HandlerName
+    handler: HandlerName = field(validator=_handler)
     details: str = ""
     properties: tuple[DiscoveryProperty, ...] = ()
-
-
-def _capacity(_instance: object, _attribute: object, value: int) -> None:
-    if not 1 <= value <= MAXIMUM_CAPACITY:
-        raise InvalidValueError("spec.capacity", value, f"a whole number from 1 to {MAXIMUM_CAPACITY}")
-
-
-def _name(_instance: object, _attribute: object, value: ObjectMeta) -> None:
-    name = value.key.name
-    if len(name) > MAXIMUM_NAME or not _NAME.fullmatch(name):
-        expected = f"at most {MAXIMUM_NAME} characters: lower-case letters, digits, '-' and '.' (the kubelet's limit for resource names)"
-        raise InvalidValueError("metadata.name", name, expected)
 
 
 def _broker_properties(_instance: object, _attribute: object, value: Mapping[str, str]) -> None:
@@ -125,20 +157,18 @@ class Configuration:
     @property
     def grace(self) -> float:
         """Seconds that a shared device may be away, from the annotation `akri.sh/grace`; the default where it is unreadable."""
-        return _seconds(self.metadata.annotations.get(ANNOTATION_GRACE), DEFAULT_GRACE)
+        seconds = seconds_of(self.metadata.annotations.get(ANNOTATION_GRACE, ""))
+        return DEFAULT_GRACE if seconds is None else seconds
 
     @property
     def poll_interval(self) -> float | None:
         """Seconds between two looks, from the annotation `akri.sh/poll-interval`; None leaves it to the source."""
-        text = self.metadata.annotations.get(ANNOTATION_POLL_INTERVAL)
-        seconds = _seconds(text, -1.0)
-        return seconds if seconds > 0 else None
+        return seconds_of(self.metadata.annotations.get(ANNOTATION_POLL_INTERVAL, "")) or None
 
 
-def _seconds(text: str | None, default: float) -> float:
-    if text is None or not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text):
-        return default
-    return float(text)
+def seconds_of(text: str) -> float | None:
+    """Read the seconds of an annotation, `300` or `0.5`; None for anything else."""
+    return float(text) if re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text) else None
 
 
 @frozen

@@ -42,6 +42,7 @@ __all__ = [
     "name_collisions",
     "pod_labels",
     "pod_name",
+    "report_name",
     "resource_name",
 ]
 
@@ -58,7 +59,7 @@ LABEL_CONFIGURATION: Final = "akri.sh/configuration"
 LABEL_INSTANCE: Final = "akri.sh/instance"
 LABEL_TARGET_NODE: Final = "akri.sh/target-node"
 
-_MAXIMUM_POD_NAME: Final = 253
+_MAXIMUM_OBJECT_NAME: Final = 253
 _MAXIMUM_DIGEST: Final = 32
 _RESOURCE_PREFIX: Final = "akri.sh/"
 _Kind: TypeAlias = Literal["Configuration", "Instance"]
@@ -117,7 +118,7 @@ def _service_name(text: str) -> str:
 def pod_name(instance: InstanceName, node: NodeName, *, shared: bool) -> str:
     """Return the name of a broker pod: `<instance>-pod`, or `<node>-<instance>-pod` for a shared Instance; its dots become dashes."""
     name = f"{instance.replace('.', '-')}-pod"
-    return fitted(f"{node}-{name}" if shared else name, _MAXIMUM_POD_NAME)
+    return fitted(f"{node}-{name}" if shared else name, _MAXIMUM_OBJECT_NAME)
 
 
 def job_name(instance: InstanceName, generation: int) -> str:
@@ -133,6 +134,11 @@ def instance_service_name(instance: InstanceName) -> str:
 def configuration_service_name(configuration: ConfigurationName) -> str:
     """Return the name of a Configuration's Service: `<configuration>-svc`; begins with `akri-` where the Configuration's begins with a digit."""
     return _service_name(f"{configuration}-svc")
+
+
+def report_name(configuration: ConfigurationName, node: NodeName) -> str:
+    """Return the name of the DiscoveryReport of one node on one Configuration: `<configuration>.<node>`."""
+    return fitted(f"{configuration}.{node}", _MAXIMUM_OBJECT_NAME)
 
 
 def pod_labels(configuration: ConfigurationName, instance: InstanceName, node: NodeName, *, shared: bool) -> dict[str, str]:

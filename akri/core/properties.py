@@ -1,15 +1,47 @@
-"""Discovery properties: values for a handler, written out or fetched from a Secret or ConfigMap."""
+"""Discovery properties: values for a handler, written out or fetched from a Secret or ConfigMap.
+
+`needs` says what to fetch, `resolve` combines what was fetched. Values that were fetched are secrets: they appear in no repr.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
+from akri.core.errors import InvalidValueError, Problem
 from akri.core.ids import ObjectKey
 
-__all__ = ["DiscoveryProperty", "FromConfigMap", "FromSecret", "Literal", "Reference"]
+__all__ = [
+    "DEFAULT_NAMESPACE",
+    "EXPECTED_PROPERTY_NAME",
+    "DiscoveryProperty",
+    "FromConfigMap",
+    "FromSecret",
+    "Literal",
+    "Reference",
+    "Resolved",
+    "Sources",
+    "needs",
+    "require_property_name",
+    "resolve",
+]
+
+DEFAULT_NAMESPACE: Final = "default"
+"""Namespace of a Secret or ConfigMap, and of an object, where none is written."""
+EXPECTED_PROPERTY_NAME: Final = "letters, digits and '_', not beginning with a digit"
+"""What a discovery property's name looks like, in words; upstream's pattern is `^[_A-Za-z][_A-Za-z0-9]*$`."""
+_NAME: Final = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
+
+
+def require_property_name(value: str) -> str:
+    """Return the name of a discovery property; raise InvalidValueError if it is none."""
+    if not _NAME.fullmatch(value):
+        raise InvalidValueError("name", value, EXPECTED_PROPERTY_NAME)
+    return value
 
 
 @frozen
@@ -22,7 +54,7 @@ class Literal:
 
 @frozen
 class FromSecret:
-    """A value in a Secret: which one, its key (None: the whole Secret has no meaning upstream, so it is a problem), and whether it may be missing."""
+    """A value in a Secret: which one, its key, and whether it may be missing."""
 
     name: str
     source: ObjectKey
@@ -44,3 +76,49 @@ DiscoveryProperty: TypeAlias = Literal | FromSecret | FromConfigMap
 """One of a Configuration's discoveryProperties."""
 Reference: TypeAlias = FromSecret | FromConfigMap
 """A discovery property that has to be fetched."""
+Sources: TypeAlias = Mapping[ObjectKey, Mapping[str, bytes]]
+"""Secrets or ConfigMaps that were fetched, with their data; one that does not exist is left out."""
+
+
+def _values(value: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return MappingProxyType(dict(value))
+
+
+@frozen
+class Resolved:
+    """What a handler is sent: `values` by property name (never printed), and what was missing, each with its name."""
+
+    values: Mapping[str, bytes] = field(factory=dict, converter=_values, repr=False, hash=False)
+    missing: tuple[Problem, ...] = ()
+
+
+def needs(properties: Iterable[DiscoveryProperty]) -> tuple[Reference, ...]:
+    """List the properties that have to be fetched; the objects to fetch are their `source`."""
+    return tuple(item for item in properties if not isinstance(item, Literal))
+
+
+def resolve(properties: Iterable[DiscoveryProperty], secrets: Sources, config_maps: Sources) -> Resolved:
+    """Combine written and fetched values. One that is missing is left out, and named unless it is optional.
+
+    Of two properties with one name the later one counts, as upstream does.
+    """
+    values: dict[str, bytes] = {}
+    missing: list[Problem] = []
+    for item in properties:
+        match item:
+            case Literal(name, value):
+                values[name] = value.encode("utf-8", "surrogatepass")
+            case FromSecret():
+                _take(item, "Secret", secrets, values, missing)
+            case FromConfigMap():
+                _take(item, "ConfigMap", config_maps, values, missing)
+    return Resolved(values, tuple(missing))
+
+
+def _take(item: Reference, kind: str, sources: Sources, values: dict[str, bytes], missing: list[Problem]) -> None:
+    data = sources.get(item.source)
+    if data is not None and item.key in data:
+        values[item.name] = data[item.key]
+    elif not item.optional:
+        what = f"{kind} {item.source} does not exist" if data is None else f"{kind} {item.source} has no key '{item.key}'"
+        missing.append(Problem(f"discoveryProperties.{item.name}", what))
