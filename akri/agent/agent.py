@@ -1,0 +1,168 @@
+"""The node's loop as a library: discovery -> inventory -> plugins -> claims -> release. A runtime gives it its parts.
+
+Everything the agent does is in one TaskGroup; it ends when it is cancelled. No fault of a platform, a handler or the kubelet
+ends it: each loop tries again with capped back-off, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from attrs import define, field
+
+from akri.agent.claims import Claims
+from akri.agent.discovery import Discovery
+from akri.agent.following import follow
+from akri.agent.inventory import Inventory
+from akri.agent.offers import Offers, Plugins
+from akri.agent.releases import ListPods, Releases
+from akri.agent.reporting import Reporting
+from akri.agent.state import NodeState
+from akri.agent.writes import InstanceWrites
+from akri.core.configuration import Configuration
+from akri.core.edits import ContainerEdits
+from akri.core.evidence import Evidence, PodObservation
+from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
+from akri.core.instance import Instance
+from akri.discovery.handler import Handler
+from akri.ports import Alive, Clock, ConfigurationObservation, Gone, NodePlatform, Put, Reset, WatchEvent
+
+__all__ = ["Agent"]
+
+
+@define(eq=False)
+class Agent:
+    """The agent of one node.
+
+    plugins: where resources are offered. list_pods: asks PodResources. handlers: discovery handlers inside this process.
+    The kubelet's side calls `allocate`, `answered` and `kubelet_started`.
+    """
+
+    node: NodeName
+    platform: NodePlatform
+    clock: Clock
+    handlers: Mapping[HandlerName, Handler]
+    plugins: Plugins
+    list_pods: ListPods
+    watch_pods: bool = True
+    state: NodeState = field(init=False)
+    claims: Claims = field(init=False)
+    releases: Releases = field(init=False)
+    discovery: Discovery = field(init=False)
+    inventory: Inventory = field(init=False)
+    reporting: Reporting = field(init=False)
+    _offers: Offers = field(init=False)
+    _configurations_changed: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _started: bool = field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Join the parts; nothing runs yet."""
+        now = self.clock.now()
+        self.state = NodeState(self.node, Evidence(started=now, watching=self.watch_pods), heard_at=now)
+        writes = InstanceWrites(self.state, self.platform, self.clock)
+        self._offers = Offers(self.state, self.plugins)
+        self.claims = Claims(self.state, self.platform, self.clock, writes)
+        self.discovery = Discovery(self.state, self.platform, self.clock, self.handlers, self._discovered)
+        self.inventory = Inventory(
+            self.state, self.platform, self.clock, self.discovery, self._offers, writes, lambda: self.releases.wake()
+        )
+        self.releases = Releases(
+            self.state, self.platform, self.clock, writes, self.list_pods, self._listed, lambda: bool(self._offers.lingering)
+        )
+        self.reporting = Reporting(self.state, self.platform, self.clock, self.discovery, self.inventory)
+
+    async def run(self) -> None:
+        """Run until cancelled. Slots and Instances stay as they are when it ends: a next agent goes on with them."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow(self.platform.watch_configurations, self._configurations, self.clock))
+            group.create_task(follow(self.platform.watch_instances, self._instances, self.clock))
+            if self.watch_pods:
+                group.create_task(follow(self.platform.watch_pods, self._pods, self.clock))
+            group.create_task(self.discovery.run(self._configurations_changed))
+            group.create_task(self.releases.run())
+            await self.releases.listed_once.wait()
+            group.create_task(self.inventory.run())
+            group.create_task(self.reporting.run())
+
+    async def allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
+        """Answer the kubelet's Allocate. Raises an AkriError whose sentence becomes the pod's rejection."""
+        edits = await self.claims.allocate(resource, ids)
+        found = self.state.resources.get(resource)
+        self.inventory.wake(found.configuration if found else None)
+        return edits
+
+    def answered(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> None:
+        """Note that the answer to an Allocate went out, or was lost on the way."""
+        self.claims.answered(resource, ids)
+        self.releases.wake()
+
+    def kubelet_started(self) -> None:
+        """Note that the kubelet was started anew: what it lists counts from here."""
+        self.state.evidence = self.state.evidence.start(self.clock.now())
+        self.releases.wake()
+
+    def _discovered(self, configuration: ObjectKey) -> None:
+        self.inventory.wake(configuration)
+        self.reporting.wake(configuration)
+
+    def _listed(self) -> None:
+        for found in list(self.state.resources.values()):
+            self.state.changed.add(found.configuration)
+        self.inventory.wake()
+
+    def _configurations(self, event: WatchEvent[ConfigurationObservation]) -> None:
+        match event:
+            case Reset(objects):
+                present = {one.key for one in objects}
+                for key in self.state.configurations.keys() - present:
+                    self._drop(key)
+                for one in objects:
+                    self._take(one)
+            case Put(one):
+                self._take(one)
+            case Gone(key):
+                self._drop(key)
+            case Alive():
+                return
+        self._configurations_changed.set()
+
+    def _take(self, one: ConfigurationObservation) -> None:
+        # One that became unreadable keeps its last usable state: what runs is not taken away by a slip in an edit.
+        before = self.state.configurations.get(one.key)
+        if isinstance(one, Configuration):
+            self.state.configurations[one.key] = one
+        elif before is not None and before.metadata.uid != one.metadata.uid:
+            del self.state.configurations[one.key]
+        self._discovered(one.key)
+
+    def _drop(self, key: ObjectKey) -> None:
+        self.state.configurations.pop(key, None)
+        self._discovered(key)
+
+    def _instances(self, event: WatchEvent[Instance]) -> None:
+        self.state.heard_at = self.clock.now()
+        match event:
+            case Reset(objects):
+                self.state.reset(objects, inherit=not self._started)
+                self._started = True
+            case Put(instance):
+                self.state.observe(instance)
+            case Gone(key, uid):
+                self.state.forget(key, uid)
+            case Alive():
+                return
+        self.inventory.wake()
+
+    def _pods(self, event: WatchEvent[PodObservation]) -> None:
+        evidence = self.state.evidence
+        match event:
+            case Reset(objects):
+                self.state.evidence = evidence.reset_pods(objects)
+            case Put(pod):
+                self.state.evidence = evidence.put_pod(pod)
+            case Gone(key, uid):
+                self.state.evidence = evidence.drop_pod(key, uid)
+            case Alive():
+                return
+        self.releases.wake()

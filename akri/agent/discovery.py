@@ -1,0 +1,160 @@
+"""Asks the discovery handlers, for each Configuration, and keeps what they say in its Presence.
+
+One stream for each Configuration and handler. A stream that ends or fails is opened again after a capped back-off; details
+that a handler refuses are asked again only when they change. What failed stands in the report of this node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attrs import define, evolve, field
+
+from akri.agent.state import NodeState
+from akri.core.configuration import Configuration
+from akri.core.errors import AkriError, InvalidDocumentError
+from akri.core.ids import DeviceId, HandlerName, ObjectKey
+from akri.core.presence import Presence
+from akri.core.properties import fetched
+from akri.core.reports import HandlerReport
+from akri.core.retry import network_delay
+from akri.discovery.handler import Handler
+from akri.discovery.snapshot import Snapshot, SourceReport
+from akri.ports import Clock, NodePlatform
+
+__all__ = ["EMBEDDED", "Discovery"]
+
+EMBEDDED: Final = "embedded"
+"""Endpoint of a handler that runs inside the agent."""
+
+
+@define(eq=False)
+class Discovery:
+    """Streams of all Configurations. `presence` and `reports` are what they said so far."""
+
+    state: NodeState
+    platform: NodePlatform
+    clock: Clock
+    handlers: Mapping[HandlerName, Handler]
+    on_change: Callable[[ObjectKey], None]
+    presence: dict[ObjectKey, Presence] = field(factory=dict)
+    reports: dict[ObjectKey, HandlerReport] = field(factory=dict)
+    _streams: dict[ObjectKey, tuple[Configuration, asyncio.Task[None]]] = field(factory=dict)
+
+    async def run(self, changed: asyncio.Event) -> None:
+        """Open, keep and close streams as Configurations come and go; `changed` says when to look."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                changed.clear()
+                wanted = dict(self.state.configurations)
+                for key in self._streams.keys() - wanted.keys():
+                    self._close(key)
+                for key, configuration in wanted.items():
+                    self._open(group, key, configuration)
+                await changed.wait()
+
+    def _open(self, group: asyncio.TaskGroup, key: ObjectKey, configuration: Configuration) -> None:
+        asked, task = self._streams.get(key, (None, None))
+        if asked is not None and task is not None:
+            if asked.metadata.uid == configuration.metadata.uid and asked.discovery == configuration.discovery:
+                return
+            task.cancel()
+        if asked is None or asked.metadata.uid != configuration.metadata.uid:
+            self.presence[key] = Presence.begin(self.clock.now())
+        certain = asked is not None and asked.metadata.uid == configuration.metadata.uid
+        stream = _Stream(self, configuration, certain=certain)
+        self._streams[key] = (configuration, group.create_task(stream.run()))
+
+    def _close(self, key: ObjectKey) -> None:
+        _, task = self._streams.pop(key)
+        task.cancel()
+        self.presence.pop(key, None)
+        self.reports.pop(key, None)
+
+
+@define(eq=False)
+class _Stream:
+    """The stream of one Configuration to the handler that it names. certain: devices that a first answer lacks are gone,
+
+    for the question changed, not the world.
+    """
+
+    owner: Discovery
+    configuration: Configuration
+    certain: bool = field(kw_only=True)
+    failures: int = 0
+
+    @property
+    def key(self) -> ObjectKey:
+        return self.configuration.key
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        name = self.configuration.discovery.handler
+        self._report(HandlerReport(name, EMBEDDED))
+        handler = self.owner.handlers.get(name)
+        if handler is None:
+            known = ", ".join(sorted(self.owner.handlers)) or "none"
+            self._report(HandlerReport(name, "", error=f"no discovery handler {name} is registered on this node; registered: {known}"))
+            return
+        self._change(lambda presence: presence.registered(EMBEDDED, shared=handler.shared))
+        while await self._ask(handler):
+            self.failures += 1
+            await self.owner.clock.sleep(network_delay(self.failures, self.owner.clock.random()))
+
+    async def _ask(self, handler: Handler) -> bool:
+        """Follow one stream to its end; tell whether to ask again."""
+        try:
+            properties = await fetched(self.configuration.discovery.properties, self.owner.platform)
+            self._say(asked_at=self.owner.clock.wall(), error="")
+            async for snapshot in handler.discover(self.configuration.discovery.details, properties):
+                self._take(snapshot)
+            self._say(error=f"discovery handler {handler.name} ended its answers")
+        except InvalidDocumentError as error:
+            self._say(error=str(error))
+            return False
+        except AkriError as error:
+            self._say(error=str(error))
+        except Exception as error:  # noqa: BLE001 - a handler is other people's code: whatever it raises is its report
+            self._say(error=f"discovery handler {handler.name} failed: {type(error).__name__}: {error}")
+        finally:
+            self._change(lambda presence: presence.lost(EMBEDDED, self.owner.clock.now()))
+        return True
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self.failures = 0
+        gone: set[DeviceId] = set(snapshot.gone_ids)
+        endpoint = self.owner.presence[self.key].endpoint(EMBEDDED)
+        if self.certain and endpoint is not None:
+            gone |= {*endpoint.devices, *endpoint.missing}
+            self.certain = False
+        self._change(lambda presence: presence.answered(EMBEDDED, snapshot.devices, self.owner.clock.now(), gone))
+        report = snapshot.report or SourceReport(candidates=len(snapshot.devices))
+        self._report(
+            HandlerReport(
+                name=self.configuration.discovery.handler,
+                endpoint=EMBEDDED,
+                asked_at=self.owner.reports[self.key].asked_at,
+                answered_at=self.owner.clock.wall(),
+                devices=len(snapshot.devices),
+                candidates=report.candidates,
+                dropped=report.dropped,
+                message=report.message,
+            )
+        )
+
+    def _change(self, change: Callable[[Presence], Presence]) -> None:
+        presence = self.owner.presence.get(self.key)
+        if presence is not None:
+            self.owner.presence[self.key] = change(presence)
+            self.owner.on_change(self.key)
+
+    def _say(self, *, error: str, asked_at: float | None = None) -> None:
+        before = self.owner.reports[self.key]
+        self._report(evolve(before, error=error, asked_at=before.asked_at if asked_at is None else asked_at))
+
+    def _report(self, report: HandlerReport) -> None:
+        self.owner.reports[self.key] = report
+        self.owner.on_change(self.key)

@@ -1,0 +1,30 @@
+"""Follows a watch for as long as the agent runs. A watch that ends or fails is opened again; nothing ends the process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from akri.core.errors import AkriError
+from akri.core.retry import network_delay
+from akri.ports import Clock, WatchEvent
+
+__all__ = ["follow"]
+
+_T = TypeVar("_T")
+
+
+async def follow(
+    watch: Callable[[], AsyncIterator[WatchEvent[_T]]], take: Callable[[WatchEvent[_T]], None], clock: Clock
+) -> None:
+    """Hand every event of a watch to `take`, until cancelled."""
+    failures = 0
+    while True:
+        try:
+            async for event in watch():
+                failures = 0
+                take(event)
+        except (AkriError, OSError):
+            pass
+        failures += 1
+        await clock.sleep(network_delay(failures, clock.random()))

@@ -1,0 +1,85 @@
+"""What the kubelet is offered: one resource for each Configuration and one for each of this node's Instances.
+
+A resource whose Instance is gone stays, all Unhealthy, as long as a pod of this node uses one of its ids: the kubelet would
+call an id that it does not see any more Healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from attrs import define, field
+
+from akri.agent.state import NodeState, Resource
+from akri.core.allocation import ByConfiguration, ByInstance, advertised
+from akri.core.ids import ConfigurationName, ObjectKey, PluginDeviceId, ResourceName
+
+__all__ = ["Offers", "Plugins"]
+
+
+class Plugins(Protocol):
+    """The device plugins of this node (`akri.deviceplugin.PluginHost`)."""
+
+    def offer(self, resource: ResourceName, devices: Mapping[PluginDeviceId, bool], *, in_use: bool) -> None:
+        """Offer a resource with all its devices, Healthy or not; in_use: register it before those that nobody uses."""
+        ...
+
+    def withdraw(self, resource: ResourceName) -> None:
+        """Stop offering a resource."""
+        ...
+
+
+@define(eq=False)
+class Offers:
+    """Keeps the plugins in line with the state. lingering: resources that are offered only because pods still use them."""
+
+    state: NodeState
+    plugins: Plugins
+    lingering: dict[ResourceName, ObjectKey] = field(factory=dict)
+    _sent: dict[ResourceName, Mapping[PluginDeviceId, bool]] = field(factory=dict)
+
+    def update(self, configuration: ObjectKey, *, refused: bool = False) -> None:
+        """Offer what the state says about one Configuration; nothing of a refused one, or of one that is gone."""
+        resources = self._resources(configuration)
+        wanted = {} if refused else {resource.name: (resource, self._devices(resource)) for resource in resources}
+        self.state.resources.update({name: resource for name, (resource, _) in wanted.items()})
+        for name, (_, devices) in wanted.items():
+            self.lingering.pop(name, None)
+            self._offer(name, devices)
+        for name, resource in list(self.state.resources.items()):
+            if resource.configuration == configuration and name not in wanted:
+                self._linger(name, resource)
+
+    def _resources(self, configuration: ObjectKey) -> list[Resource]:
+        serving = self.state.devices.get(configuration, {})
+        tables = self.state.tables(configuration)
+        kept = [name for name, table in tables.items() if name in serving or any(True for _ in table.held())]
+        resources = [Resource(configuration, ByInstance(name)) for name in kept]
+        if configuration in self.state.configurations:
+            resources.append(Resource(configuration, ByConfiguration(ConfigurationName(configuration.name))))
+        return resources
+
+    def _devices(self, resource: Resource) -> Mapping[PluginDeviceId, bool]:
+        tables = self.state.tables(resource.configuration)
+        if isinstance(resource.level, ByInstance):
+            tables = {resource.level.instance: tables[resource.level.instance]}
+        serving = self.state.devices.get(resource.configuration, {})
+        return advertised(resource.level, tables, serving=serving, listed=self.state.evidence.listed_ids(resource.name))
+
+    def _offer(self, name: ResourceName, devices: Mapping[PluginDeviceId, bool]) -> None:
+        if self._sent.get(name) != devices:
+            self._sent[name] = devices
+            self.plugins.offer(name, devices, in_use=bool(self.state.evidence.listed_ids(name)))
+
+    def _linger(self, name: ResourceName, resource: Resource) -> None:
+        used = self.state.evidence.listed_ids(name)
+        if used:
+            self.lingering[name] = resource.configuration
+            self._offer(name, dict.fromkeys(used, False))
+            return
+        self.lingering.pop(name, None)
+        self._sent.pop(name, None)
+        del self.state.resources[name]
+        self.state.answered.pop(name, None)
+        self.plugins.withdraw(name)

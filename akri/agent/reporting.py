@@ -1,0 +1,91 @@
+"""Publishes this node's DiscoveryReports: on change, and without change once a minute as a sign of life."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from attrs import define, evolve, field
+
+from akri.agent.discovery import Discovery
+from akri.agent.inventory import Inventory
+from akri.agent.state import NodeState
+from akri.agent.waiting import wait_for_either, within
+from akri.core.errors import AkriError
+from akri.core.ids import ObjectKey
+from akri.core.inventory_commands import NOTHING
+from akri.core.reports import DiscoveryReport
+from akri.ports import Clock, NodePlatform
+
+__all__ = ["Reporting"]
+
+_SIGN_OF_LIFE: Final = 60.0
+_TIMEOUT: Final = 10.0
+_GATHER: Final = 0.1
+"""Seconds in which changes are gathered into one report."""
+
+
+@define(eq=False)
+class Reporting:
+    """The agent's loop that tells how discovery goes."""
+
+    state: NodeState
+    platform: NodePlatform
+    clock: Clock
+    discovery: Discovery
+    inventory: Inventory
+    _changed: set[ObjectKey] = field(factory=set)
+    _published: dict[ObjectKey, DiscoveryReport] = field(factory=dict)
+    _wake: asyncio.Event = field(factory=asyncio.Event)
+
+    def wake(self, configuration: ObjectKey) -> None:
+        """Look whether there is something new to say about a Configuration."""
+        self._changed.add(configuration)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            self._wake.clear()
+            keys, self._changed = self._changed | self._overdue(), set()
+            for key in sorted(keys):
+                await self._publish(key)
+            await wait_for_either(self.clock, _SIGN_OF_LIFE / 4, self._wake)
+            await self.clock.sleep(_GATHER)
+
+    def _overdue(self) -> set[ObjectKey]:
+        limit = self.clock.wall() - _SIGN_OF_LIFE
+        known = self._published
+        return {key for key in self.state.configurations if key not in known or known[key].written_at <= limit}
+
+    async def _publish(self, key: ObjectKey) -> None:
+        report = self._report(key)
+        if report is None:
+            self._published.pop(key, None)
+            return
+        before = self._published.get(key)
+        fresh = before is not None and before.written_at > report.written_at - _SIGN_OF_LIFE
+        if before is not None and fresh and evolve(report, written_at=before.written_at) == before:
+            return
+        try:
+            await within(self.clock, _TIMEOUT, self.platform.publish_report(report), f"the report on Configuration {key}")
+        except AkriError:
+            self._changed.add(key)
+        else:
+            self._published[key] = report
+
+    def _report(self, key: ObjectKey) -> DiscoveryReport | None:
+        configuration, handler = self.state.configurations.get(key), self.discovery.reports.get(key)
+        if configuration is None or handler is None:
+            return None
+        decision = self.inventory.decided.get(key, NOTHING)
+        said = [str(problem) for problem in decision.problems]
+        waiting = [f"Instance {waiting.key}: {waiting.reason}" for waiting in decision.waiting]
+        kept = [
+            f"device {countdown.device_id}: {countdown.reason} ({countdown.misses} answers without it); kept until its grace is over"
+            for countdown in decision.countdowns
+        ]
+        refused = [self.inventory.refused[key]] if key in self.inventory.refused else []
+        metadata = configuration.metadata
+        problems = (*refused, *said, *waiting, *kept)
+        return DiscoveryReport(key, metadata.uid, self.state.node, metadata.generation, self.clock.wall(), (handler,), problems)

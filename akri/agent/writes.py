@@ -1,0 +1,109 @@
+"""This node's writes to Instances: one at a time for each Instance, each noted as doubtful before it is sent.
+
+Memory changes after the store's answer, never before. An answer that does not come, because of time, a lost connection or
+a cancelled task, leaves the slot in doubt, and the next decision about it starts with a fence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Final
+
+from attrs import define, field
+
+from akri.agent.state import NodeState
+from akri.agent.waiting import within
+from akri.core.allocation import Binding
+from akri.core.errors import OutcomeUnknownError
+from akri.core.ids import InstanceName, ObjectKey
+from akri.core.slots import Held, SlotTable
+from akri.core.usage import FREE, Usage
+from akri.ports import Clock, Done, NodePlatform, Outcome, Refusal, Refused, Unknown
+
+__all__ = ["WRITE_TIMEOUT", "InstanceWrites"]
+
+WRITE_TIMEOUT: Final = 10.0
+"""Seconds after which the outcome of a write counts as unknown: admission on the node waits for it."""
+
+
+@define(eq=False)
+class InstanceWrites:
+    """Sends claims, releases and fences, and takes their outcomes into the state."""
+
+    state: NodeState
+    platform: NodePlatform
+    clock: Clock
+    _locks: dict[ObjectKey, asyncio.Lock] = field(factory=dict)
+
+    async def claim(self, configuration: ObjectKey, binding: Binding, seconds: float) -> Outcome:
+        """Take a slot that the table calls free."""
+        key = ObjectKey(configuration.namespace, binding.slot.instance)
+        async with self._lock(key):
+            send = self.platform.claim(key, binding.slot, binding.usage)
+            return await self._slot_write(configuration, key, binding.slot.index, binding.usage, send, seconds)
+
+    async def release(self, configuration: ObjectKey, held: Held, allowed: Callable[[], bool], seconds: float = WRITE_TIMEOUT) -> Outcome | None:
+        """Free a slot, if it is still ours and `allowed` still says so when its turn has come; None if it was not sent."""
+        key = ObjectKey(configuration.namespace, held.slot.instance)
+        async with self._lock(key):
+            instance = self.state.find(configuration, held.slot.instance)
+            table = self._table(configuration, held.slot.instance)
+            if instance is None or table is None or held not in table.held() or not allowed():
+                return None
+            send = self.platform.release(instance, held.slot, held.usage)
+            return await self._slot_write(configuration, key, held.slot.index, FREE, send, seconds)
+
+    async def fence(self, configuration: ObjectKey, name: InstanceName, seconds: float = WRITE_TIMEOUT) -> Outcome | None:
+        """Make every write that was sent earlier fail, and read the state; None if nothing is in doubt any more."""
+        key = ObjectKey(configuration.namespace, name)
+        async with self._lock(key):
+            table = self._table(configuration, name)
+            if table is None or not (table.doubts or table.inherited):
+                return None
+            outcome = await self._send(self.platform.fence(key), seconds, f"the fence on Instance {key}")
+            if isinstance(outcome, Done) and outcome.instance is not None:
+                self.state.observe(outcome.instance)
+                if (table := self._table(configuration, name)) is not None:
+                    self.state.set_table(configuration, table.fenced(outcome.instance))
+            elif isinstance(outcome, Refused) and outcome.refusal is Refusal.MISSING:
+                self.state.forget(key)
+            return outcome
+
+    async def _slot_write(
+        self, configuration: ObjectKey, key: ObjectKey, index: int, wanted: Usage, send: Coroutine[object, object, Outcome], seconds: float
+    ) -> Outcome:
+        self._mark(configuration, key, lambda table: table.sent(index, wanted))
+        outcome = await self._send(send, seconds, f"the write to Instance {key}")
+        self.take(key, outcome)
+        if not isinstance(outcome, Unknown):
+            self._mark(configuration, key, lambda table: table.settled(index))
+        return outcome
+
+    def take(self, key: ObjectKey, outcome: Outcome) -> None:
+        """Take what an answer says about the Instance into the state."""
+        match outcome:
+            case Done(None) | Refused(Refusal.MISSING):
+                self.state.forget(key)
+            case Done(instance) | Refused(_, _, instance):
+                if instance is not None:
+                    self.state.observe(instance)
+            case Unknown():
+                pass
+
+    async def _send(self, send: Coroutine[object, object, Outcome], seconds: float, what: str) -> Outcome:
+        try:
+            return await within(self.clock, seconds, send, what)
+        except OutcomeUnknownError as error:
+            return Unknown(str(error))
+
+    def _mark(self, configuration: ObjectKey, key: ObjectKey, change: Callable[[SlotTable], SlotTable]) -> None:
+        table = self._table(configuration, InstanceName(key.name))
+        if table is not None:
+            self.state.set_table(configuration, change(table))
+
+    def _table(self, configuration: ObjectKey, name: InstanceName) -> SlotTable | None:
+        return self.state.tables(configuration).get(name)
+
+    def _lock(self, key: ObjectKey) -> asyncio.Lock:
+        return self._locks.setdefault(key, asyncio.Lock())
