@@ -34,7 +34,7 @@ _Hook: TypeAlias = Callable[[object, object], object]
 
 _INTEGER: Final = re.compile(r"[0-9]{1,20}")
 _KINDS: Final[tuple[tuple[type, str], ...]] = (
-    (bool, "true or false"),
+    (bool, "a truth value"),
     (int, "a whole number"),
     (float, "a number"),
     (str, "a text"),
@@ -169,10 +169,17 @@ def _mapping_hook(converter: Converter, value: object, kind: object) -> Mapping[
 
 
 def _properties_hook(converter: Converter, value: object, _kind: object) -> object:
-    properties = cast("Mapping[str, str]", _mapping_hook(converter, value, Mapping[str, str]))
-    problems = [error.problem for error in property_errors(properties, "")]
+    problems: list[Problem] = []
+    properties: Mapping[str, object] = {}
+    try:
+        properties = _mapping_hook(converter, value, Mapping[str, str])
+    except FlawError as error:
+        problems += error.problems
+    if isinstance(value, Mapping):
+        texts = {str(key): item for key, item in value.items() if isinstance(item, str)}
+        problems += [Problem(error.place.removeprefix("."), error.problem.message) for error in property_errors(texts, "")]
     if problems:
-        raise FlawError(Problem(problem.place.removeprefix("."), problem.message) for problem in problems)
+        raise FlawError(problems)
     return properties
 
 
