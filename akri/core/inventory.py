@@ -64,8 +64,7 @@ def reconcile(
     draft.index(published)
     newcomers = draft.keep_present()
     draft.keep_missing()
-    for device in sorted(newcomers, key=lambda device: device.id):
-        draft.place(device)
+    draft.place(newcomers)
     draft.leave_others()
     return draft.finished()
 
@@ -78,7 +77,7 @@ class _Draft:
     view: View
     now: float
     before: Reconciliation
-    by_name: dict[InstanceName, Instance] = field(factory=dict)
+    namespace: list[Instance] = field(factory=list)
     by_device: dict[_Identity, list[Instance]] = field(factory=dict)
     unmarked: dict[InstanceName, Instance] = field(factory=dict)
     placed: set[InstanceName] = field(factory=set)
@@ -91,12 +90,10 @@ class _Draft:
     settled: dict[DeviceId, tuple[Device, Instance]] = field(factory=dict)
 
     def index(self, published: Iterable[Instance]) -> None:
-        """Sort what is published by name and, as far as it is this Configuration's, by device."""
+        """Take what is published in the namespace and sort what is this Configuration's by device."""
         namespace, uid = self.configuration.key.namespace, self.configuration.metadata.uid
-        for instance in published:
-            if instance.metadata.key.namespace != namespace:
-                continue
-            self.by_name[instance.name] = instance
+        self.namespace = [instance for instance in published if instance.metadata.key.namespace == namespace]
+        for instance in self.namespace:
             if instance.owner_uid != uid:
                 continue
             device_id = instance.device_id
@@ -133,11 +130,17 @@ class _Draft:
             due = missing.since + self.configuration.grace
             self._count_down(id_, min(group, key=_age).name if group else None, due, missing.misses, missing.reason)
 
-    def place(self, device: Device) -> None:
-        """Find a name for a device without an Instance: the shortest digest that is not another device's."""
-        scope = self._scope(shared=self.view.shared)
+    def place(self, newcomers: Sequence[Device]) -> None:
+        """Find names for devices without an Instance, in the order of their ids, so that the outcome is the same each time."""
+        if newcomers:
+            by_name = {instance.name: instance for instance in self.namespace}
+            for device in sorted(newcomers, key=lambda device: device.id):
+                self._place(device, self._scope(shared=self.view.shared), by_name)
+
+    def _place(self, device: Device, scope: Scope, by_name: Mapping[InstanceName, Instance]) -> None:
+        # The shortest digest that is not another device's (E10).
         for name, device_digest in self._names(device, scope):
-            holder = self.by_name.get(name)
+            holder = by_name.get(name)
             if name in self.placed:
                 continue
             if holder is None:
@@ -147,6 +150,8 @@ class _Draft:
             if holder.owner_uid not in {None, self.configuration.metadata.uid}:
                 self._wait(holder.key, "it belongs to a deleted Configuration of this name; garbage collection removes it")
                 return
+            if holder.owner_uid is None:
+                self.problems.append(Problem(f"Instance {holder.key}", "has no owner, so it is not used, and its name is taken"))
             if name in self.unmarked and holder.shared == self.view.shared:
                 self.placed.add(name)
                 self._adopt(self.unmarked.pop(name), device, scope)
@@ -172,8 +177,8 @@ class _Draft:
         return Reconciliation(
             commands=tuple(sorted(self.commands, key=_command_order)),
             waiting=tuple(sorted(self.waiting, key=lambda waiting: waiting.key)),
-            serving=MappingProxyType(dict(sorted(self.serving.items()))),
-            moved=tuple(self._moved()),
+            serving=MappingProxyType(self.serving),
+            moved=tuple(sorted(self._moved(), key=lambda moved: moved.instance)),
             countdowns=tuple(self.countdowns),
             problems=(*self.view.problems, *self.problems),
             next_due=min(self.dues, default=None),
@@ -268,7 +273,7 @@ class _Draft:
         self.countdowns.append(Countdown(device_id, instance, due - self.now, misses, reason))
 
     def _moved(self) -> Iterator[Moved]:
-        for name, serving in sorted(self.serving.items()):
+        for name, serving in self.serving.items():
             former = self.before.serving.get(name)
             if former is None or former.device is None or serving.device is None or former.device is serving.device:
                 continue

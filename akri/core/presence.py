@@ -19,6 +19,7 @@ from akri.core.ids import DeviceId
 
 __all__ = [
     "ABSENT",
+    "EXPIRED",
     "GONE",
     "SILENT",
     "UNSEEN",
@@ -34,6 +35,8 @@ __all__ = [
 
 ABSENT: Final = "missing from the last answer of its handler"
 """Reason: the handler answers, and the device is not among its devices."""
+EXPIRED: Final = "not seen for longer than the grace"
+"""Reason: a device that nobody vouched for until its grace was over."""
 GONE: Final = "its handler says that it is gone"
 """Reason: the handler is certain that the device is gone."""
 SILENT: Final = "its handler does not answer"
@@ -119,7 +122,7 @@ class View:
             return self.dropped[device_id]
         if self.complete and not shared:
             return ABSENT
-        return UNSEEN if now >= self.kept_until else None
+        return EXPIRED if now >= self.kept_until else None
 
 
 @frozen
@@ -185,12 +188,13 @@ class Presence:
         dropped = {**self.dropped, **dict.fromkeys(gone, GONE)}
         if not self.shared:
             dropped.update(dict.fromkeys(lost, ABSENT))
-        return evolve(
+        later = evolve(
             self,
             endpoints=tuple(latest if one.address == address else _without(one, gone) for one in self.endpoints),
             remembered=_missed(self.remembered, gone, accepted),
             dropped={id_: reason for id_, reason in dropped.items() if id_ not in accepted},
-        )._resolved()
+        )
+        return _resolved(later) if later.complete else later
 
     def lost(self, address: str, now: float) -> Presence:
         """Take in that the stream of an endpoint ended; an open stream vouched for its last answer up to now."""
@@ -208,10 +212,13 @@ class Presence:
         others = tuple(endpoint for endpoint in self.endpoints if endpoint.address != address)
         seen = {id_ for endpoint in others for id_ in endpoint.devices}
         kept = {id_: one for id_, one in _kept(former, shared=self.shared).items() if id_ not in seen}
-        return evolve(self, endpoints=others, remembered=_latest((self.remembered, kept)))._resolved()
+        return evolve(self, endpoints=others, remembered=_latest((self.remembered, kept)))
 
     def pruned(self, now: float, grace: float) -> Presence:
-        """Forget what no decision needs any more, so that ids that come once and never again take no memory."""
+        """Forget what no decision needs any more, so that ids that come once and never again take no memory.
+
+        To be called after the `reconcile` that made use of it.
+        """
 
         def current(missing: _Missings) -> _Missings:
             return {id_: one for id_, one in missing.items() if now < one.since + grace}
@@ -259,13 +266,12 @@ class Presence:
     def _with(self, address: str, change: Callable[[Endpoint], Endpoint]) -> Presence:
         return evolve(self, endpoints=tuple(change(one) if one.address == address else one for one in self.endpoints))
 
-    def _resolved(self) -> Presence:
-        # Once all have answered, a device that is not shared and that nobody showed is gone, and stays gone if one goes away.
-        if not self.complete:
-            return self
-        local = {id_: ABSENT for id_, one in self.remembered.items() if not one.shared}
-        remembered = {id_: one for id_, one in self.remembered.items() if one.shared}
-        return evolve(self, remembered=remembered, dropped={**self.dropped, **local}) if local else self
+
+def _resolved(presence: Presence) -> Presence:
+    # All have answered: a device that is not shared and that nobody showed is gone, and stays gone if one goes away later.
+    local = {id_: ABSENT for id_, one in presence.remembered.items() if not one.shared}
+    remembered = {id_: one for id_, one in presence.remembered.items() if one.shared}
+    return evolve(presence, remembered=remembered, dropped={**presence.dropped, **local})
 
 
 def _usable(devices: Iterable[Device], known: _Devices) -> tuple[dict[DeviceId, Device], tuple[Problem, ...]]:
