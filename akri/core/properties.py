@@ -18,6 +18,7 @@ from akri.core.ids import ObjectKey
 __all__ = [
     "DEFAULT_NAMESPACE",
     "EXPECTED_PROPERTY_NAME",
+    "PATTERN_PROPERTY_NAME",
     "DiscoveryProperty",
     "FromConfigMap",
     "FromSecret",
@@ -33,13 +34,14 @@ __all__ = [
 DEFAULT_NAMESPACE: Final = "default"
 """Namespace of a Secret or ConfigMap, and of an object, where none is written."""
 EXPECTED_PROPERTY_NAME: Final = "letters, digits and '_', not beginning with a digit"
-"""What a discovery property's name looks like, in words; upstream's pattern is `^[_A-Za-z][_A-Za-z0-9]*$`."""
-_NAME: Final = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
+"""What a discovery property's name looks like, in words."""
+PATTERN_PROPERTY_NAME: Final = "^[_A-Za-z][_A-Za-z0-9]*$"
+"""What a discovery property's name looks like, as a regular expression; upstream's."""
 
 
 def require_property_name(value: str) -> str:
     """Return the name of a discovery property; raise InvalidValueError if it is none."""
-    if not _NAME.fullmatch(value):
+    if not re.fullmatch(PATTERN_PROPERTY_NAME, value):
         raise InvalidValueError("name", value, EXPECTED_PROPERTY_NAME)
     return value
 
