@@ -11,12 +11,14 @@ from typing import Final
 from attrs import frozen
 
 __all__ = [
+    "AdmissionError",
     "AkriError",
     "ClaimRefusedError",
     "DeviceUnavailableError",
     "DiscoveryError",
     "InvalidDocumentError",
     "InvalidValueError",
+    "KubeletError",
     "NotPermittedError",
     "OutcomeUnknownError",
     "Problem",
@@ -103,3 +105,16 @@ class OutcomeUnknownError(AkriError):
 
 class NotPermittedError(AkriError):
     """The platform's access rules refuse the request; trying again does not help."""
+
+
+class KubeletError(AkriError):
+    """The kubelet, or whatever plays it on this node, could not be reached or refused a call."""
+
+
+class AdmissionError(AkriError):
+    """A node refuses to start a pod; `reason` is one word, as a pod's status.reason has it."""
+
+    def __init__(self, message: str, reason: str = "UnexpectedAdmissionError") -> None:
+        """Take the sentence, as a pod's status.message has it, and the reason."""
+        super().__init__(message)
+        self.reason = reason

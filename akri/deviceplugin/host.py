@@ -1,0 +1,220 @@
+"""The plugin side: keeps every offered resource registered with the kubelet, whatever happens to either of them.
+
+One task for each resource serves, registers and waits for the loss of its stream; one more looks at kubelet.sock ten times a
+second, which is within the time that pods need after a kubelet restart (half a second) and needs no platform's file watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from grpc import RpcError
+
+from akri.core.edits import ContainerEdits
+from akri.core.ids import PluginDeviceId, ResourceName
+from akri.core.retry import NETWORK_BACK_OFF
+from akri.deviceplugin import wire
+from akri.deviceplugin.plugin import Allocate, Handlers, Plugin, Prefer, socket_name
+from akri.deviceplugin.transport import call, check_socket_path, connect, error_text
+from akri.deviceplugin.turns import Turns
+from akri.deviceplugin.wire import DeviceIds
+from akri.ports import Clock
+
+__all__ = ["KUBELET_SOCKET", "PluginHost"]
+
+KUBELET_SOCKET: Final = "kubelet.sock"
+"""File name of the kubelet's registration socket in the device plugin directory."""
+
+_LOG: Final = logging.getLogger(__name__)
+_AT_ONCE: Final = 32
+_POLL: Final = 0.1
+_AFTER_LOSS: Final = 0.1
+_REGISTER_TIMEOUT: Final = 20.0  # the kubelet itself takes up to 10 s to dial the plugin
+_STREAM_TIMEOUT: Final = 10.0
+_WITHDRAW_GRACE: Final = 1.0
+
+
+def _ignore_answer(_resource: ResourceName, _ids: DeviceIds, _at: float) -> None:
+    pass
+
+
+def _ignore_failure(_resource: ResourceName, _ids: DeviceIds) -> None:
+    pass
+
+
+def _ignore_start(_at: float) -> None:
+    pass
+
+
+class PluginHost:
+    """Offers resources to the kubelet of this node.
+
+    allocate: claims devices, see Allocate. prefer: chooses among devices, see Prefer; without it the kubelet chooses.
+    answered: told after the answer of an Allocate went out (resource, ids, clock.now()). failed: told instead of it when the
+    caller was gone before the answer; what `allocate` claimed stays claimed, and nobody may use it. kubelet_started: told
+    (clock.now()) when a kubelet started while this host ran. All three are called in the event loop and must not block.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        allocate: Allocate,
+        *,
+        clock: Clock,
+        prefer: Prefer | None = None,
+        answered: Callable[[ResourceName, DeviceIds, float], None] = _ignore_answer,
+        failed: Callable[[ResourceName, DeviceIds], None] = _ignore_failure,
+        kubelet_started: Callable[[float], None] = _ignore_start,
+    ) -> None:
+        """Take the kubelet's device plugin directory; raises InvalidValueError if its path is too long for sockets in it."""
+        check_socket_path(directory / socket_name(ResourceName(""), 0))
+        self._directory = directory
+        self._clock = clock
+        self._kubelet_started = kubelet_started
+        self._handlers = Handlers(
+            allocate,
+            prefer,
+            lambda resource, ids: answered(resource, ids, clock.now()),
+            failed,
+            self._stream_changed,
+            self._own,
+        )
+        self._plugins: dict[ResourceName, Plugin] = {}
+        self._tasks: dict[ResourceName, asyncio.Task[None]] = {}
+        self._work: set[asyncio.Task[tuple[ContainerEdits, ...]]] = set()
+        self._turns = Turns(_AT_ONCE)
+        self._group: asyncio.TaskGroup | None = None
+        self._kubelet: tuple[int, int] | None = None
+
+    @property
+    def streaming(self) -> frozenset[ResourceName]:
+        """The resources whose device list a kubelet watches at this moment."""
+        return frozenset(resource for resource, plugin in self._plugins.items() if plugin.streaming)
+
+    def offer(self, resource: ResourceName, devices: Mapping[PluginDeviceId, bool], *, in_use: bool = False) -> None:
+        """Set the whole device list of a resource, true for a healthy device. `in_use` resources register before others."""
+        plugin = self._plugins.get(resource)
+        if plugin is None:
+            plugin = self._plugins[resource] = Plugin(resource, self._directory, self._handlers)
+            plugin.in_use = in_use
+            if self._group is not None:
+                self._start(self._group, plugin)
+        plugin.in_use = in_use
+        plugin.update(devices)
+
+    def withdraw(self, resource: ResourceName) -> None:
+        """Stop offering a resource. Nothing happens if it is not offered."""
+        plugin = self._plugins.pop(resource, None)
+        if plugin is not None:
+            plugin.withdraw()
+
+    async def run(self) -> None:
+        """Keep the offered resources registered, until cancelled; then every socket is closed and removed."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._kubelet = self._identity()
+                for plugin in sorted(self._plugins.values(), key=lambda plugin: not plugin.in_use):
+                    self._start(group, plugin)
+                await self._watch_kubelet()
+        finally:
+            self._group = None
+            for task in self._work:
+                task.cancel()
+            await asyncio.gather(*self._work, return_exceptions=True)
+
+    def _start(self, group: asyncio.TaskGroup, plugin: Plugin) -> None:
+        self._tasks[plugin.resource] = group.create_task(self._keep(plugin, self._tasks.get(plugin.resource)))
+
+    def _own(self, work: Awaitable[tuple[ContainerEdits, ...]]) -> asyncio.Task[tuple[ContainerEdits, ...]]:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
+    async def _keep(self, plugin: Plugin, former: asyncio.Task[None] | None) -> None:
+        if former is not None:
+            await asyncio.wait((former,))
+        attempt = 0
+        try:
+            while not plugin.withdrawn:
+                kubelet = self._kubelet
+                if await self._register(plugin):
+                    attempt = 0
+                    await self._until_lost(plugin)
+                else:
+                    attempt += 1
+                    await self._pause(plugin, kubelet, attempt)
+                    attempt = attempt if kubelet == self._kubelet else 0
+            await plugin.close(_WITHDRAW_GRACE)
+        finally:
+            await plugin.close()
+            if self._tasks.get(plugin.resource) is asyncio.current_task():
+                del self._tasks[plugin.resource]
+
+    async def _pause(self, plugin: Plugin, kubelet: tuple[int, int] | None, attempt: int) -> None:
+        """Wait for the next try, or for another kubelet than the one that was tried."""
+        plugin.wake.clear()
+        plugin.retry_at = self._clock.now() + NETWORK_BACK_OFF.seconds(attempt, self._clock.random())
+        if kubelet == self._kubelet and not plugin.withdrawn:
+            await plugin.wake.wait()
+
+    async def _until_lost(self, plugin: Plugin) -> None:
+        """Return a little after the stream ended, or when none came."""
+        plugin.retry_at = self._clock.now() + _STREAM_TIMEOUT
+        plugin.wake.clear()
+        while not plugin.withdrawn:
+            await plugin.wake.wait()
+            plugin.wake.clear()
+            if not plugin.streaming:
+                return
+
+    async def _register(self, plugin: Plugin) -> bool:
+        async with self._turns.turn(urgent=plugin.in_use):
+            if self._kubelet is None or plugin.withdrawn:
+                return False
+            channel = connect(self._directory / KUBELET_SOCKET)
+            try:
+                endpoint = await plugin.open(int(self._clock.random() * 2**32))
+                request = wire.write_registration(wire.Registration(wire.VERSION, endpoint, plugin.resource))
+                await call(channel, wire.REGISTER, request, timeout=_REGISTER_TIMEOUT)
+            except (RpcError, OSError) as error:
+                text = error_text(error) if isinstance(error, RpcError) else str(error)
+                _LOG.warning("registration failed resource=%s error=%s", plugin.resource, text)
+                return False
+            finally:
+                await channel.close()
+        _LOG.info("registered resource=%s socket=%s", plugin.resource, endpoint)
+        return True
+
+    def _stream_changed(self, plugin: Plugin) -> None:
+        if plugin.streaming:
+            return
+        # A little later, by the watch: the kubelet first has to notice that the old connection ended.
+        plugin.retry_at = self._clock.now() + _AFTER_LOSS
+
+    async def _watch_kubelet(self) -> None:
+        while True:
+            await self._clock.sleep(_POLL)
+            identity = self._identity()
+            started = identity is not None and identity != self._kubelet
+            self._kubelet = identity
+            if started:
+                _LOG.info("the kubelet started")
+                self._kubelet_started(self._clock.now())
+            now = self._clock.now()
+            waiting = [plugin for plugin in self._plugins.values() if not plugin.streaming and (started or plugin.retry_at <= now)]
+            for plugin in sorted(waiting, key=lambda plugin: not plugin.in_use):
+                plugin.wake.set()
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Tell one kubelet.sock from the next one; inode numbers alone are used again at once on some file systems."""
+        try:
+            status = (self._directory / KUBELET_SOCKET).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_ctime_ns

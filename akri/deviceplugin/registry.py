@@ -1,0 +1,209 @@
+"""The kubelet's dealings with plugins: takes their registration, dials them, watches their lists, and calls them.
+
+Habits kept from the kubelet: Register dials the plugin and asks for its options before it is answered, what RegisterRequest says of
+options is ignored, and a plugin whose stream ended is never dialled again: it has to register anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from grpc import RpcError
+
+from akri.core.edits import ContainerEdits
+from akri.core.errors import InvalidValueError, KubeletError
+from akri.core.ids import PluginDeviceId, ResourceName
+from akri.deviceplugin import wire
+from akri.deviceplugin.faults import Faults
+from akri.deviceplugin.tasks import Tasks
+from akri.deviceplugin.transport import call, connect, error_text, unary_method, watch
+from akri.deviceplugin.wire import DeviceIds
+from akri.ports import Clock
+
+if TYPE_CHECKING:
+    from grpc import aio
+
+    from akri.deviceplugin.transport import Context, MethodHandler
+
+__all__ = ["Listener", "Registry", "check_registration"]
+
+_LOG: Final = logging.getLogger(__name__)
+_DIAL_TIMEOUT: Final = 10.0
+_PRE_START_TIMEOUT: Final = 30.0
+_LONGEST_DOMAIN: Final = 253 - len("requests.")
+_DOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_T = TypeVar("_T")
+
+
+class Listener(Protocol):
+    """Who is told what plugins say."""
+
+    def listed(self, resource: ResourceName, devices: Mapping[PluginDeviceId, bool]) -> None:
+        """Take the whole device list of a resource."""
+        ...
+
+    def stopped(self, resource: ResourceName) -> None:
+        """Take note that a resource's plugin is gone."""
+        ...
+
+
+def check_registration(registration: wire.Registration) -> None:
+    """Raise InvalidValueError unless the kubelet would take this: version, extended resource name, file name of the socket."""
+    if registration.version != wire.VERSION:
+        raise InvalidValueError("version", registration.version, f"'{wire.VERSION}', the only supported version")
+    domain, slash, name = registration.resource.partition("/")
+    valid = slash and len(domain) <= _LONGEST_DOMAIN and _DOMAIN.fullmatch(domain) and _NAME.fullmatch(name)
+    if not valid or domain.startswith("requests.") or domain == "kubernetes.io" or domain.endswith(".kubernetes.io"):
+        raise InvalidValueError("resource_name", registration.resource, "an extended resource, 'domain/name'")
+    if Path(registration.endpoint).name != registration.endpoint or not registration.endpoint:
+        raise InvalidValueError("endpoint", registration.endpoint, "the file name of a socket in the device plugin directory")
+
+
+class _Endpoint:
+    """A connected plugin."""
+
+    def __init__(self, resource: ResourceName, channel: aio.Channel, options: wire.Options) -> None:
+        self.resource: Final = resource
+        self.channel: Final = channel
+        self.options: Final = options
+
+
+class Registry:
+    """The plugins that are connected, by resource."""
+
+    def __init__(self, directory: Path, listener: Listener, *, clock: Clock, faults: Faults) -> None:
+        """Take the device plugin directory and who is told of device lists."""
+        self._directory = directory
+        self._listener = listener
+        self._clock = clock
+        self._faults = faults
+        self._endpoints: dict[ResourceName, _Endpoint] = {}
+        self._open: set[_Endpoint] = set()
+        self._tasks = Tasks()
+
+    @property
+    def methods(self) -> Mapping[str, MethodHandler]:
+        """What is to be served on kubelet.sock."""
+        return {wire.REGISTER: unary_method(self._register)}
+
+    async def stop(self) -> None:
+        """Drop all plugins."""
+        await self._tasks.stop()
+        self._endpoints.clear()
+
+    async def drop_stream(self, resource: ResourceName) -> None:
+        """Close the connection to a plugin, as a kubelet does that met an error on it."""
+        endpoint = self._endpoints.get(resource)
+        if endpoint is not None:
+            await endpoint.channel.close()
+
+    async def _register(self, request: bytes, _context: Context) -> bytes:
+        await self._faults.registrations.wait()
+        if self._faults.refuse_registration():
+            raise KubeletError("registration refused by order")
+        registration = wire.read_registration(request)
+        check_registration(registration)
+        channel = connect(self._directory / registration.endpoint)
+        try:
+            options = wire.read_options(await call(channel, wire.OPTIONS, wire.EMPTY, timeout=_DIAL_TIMEOUT, wait=True))
+        except RpcError as error:
+            await channel.close()
+            raise KubeletError(f"failed to dial device plugin with endpoint {registration.endpoint}: {error_text(error)}") from error
+        except BaseException:
+            await channel.close()
+            raise
+        endpoint = _Endpoint(registration.resource, channel, options)
+        self._endpoints[registration.resource] = endpoint
+        self._open.add(endpoint)
+        self._tasks.start(self._watch(endpoint))
+        return wire.EMPTY
+
+    async def _watch(self, endpoint: _Endpoint) -> None:
+        try:
+            async for data in watch(endpoint.channel, wire.LIST_AND_WATCH, wire.EMPTY):
+                devices = wire.read_device_list(data)
+                if self._endpoints.get(endpoint.resource) is endpoint:
+                    self._listener.listed(endpoint.resource, devices)
+        except RpcError as error:
+            _LOG.info("device list ended resource=%s error=%s", endpoint.resource, error_text(error))
+        except InvalidValueError as error:
+            _LOG.warning("device list cannot be read resource=%s error=%s", endpoint.resource, error)
+        finally:
+            self._open.discard(endpoint)
+            self._ended(endpoint)
+            await endpoint.channel.close()
+
+    def _ended(self, endpoint: _Endpoint) -> None:
+        current = self._endpoints.get(endpoint.resource)
+        if current is endpoint:
+            del self._endpoints[endpoint.resource]
+            self._listener.stopped(endpoint.resource)
+        elif current is not None and self._faults.disconnects_newer:
+            self._tasks.start(current.channel.close())
+
+    def _endpoint(self, resource: ResourceName) -> _Endpoint:
+        endpoint = self._endpoints.get(resource)
+        if endpoint is None:
+            raise KubeletError(f"unknown Device Plugin {resource}")
+        return endpoint
+
+    async def allocate(self, resource: ResourceName, ids: DeviceIds) -> ContainerEdits:
+        """Ask a plugin for what a container gets with these devices. Without a deadline, as in the kubelet.
+
+        Raises KubeletError with the plugin's error.
+        """
+        endpoint = self._endpoint(resource)
+        work = call(endpoint.channel, wire.ALLOCATE, wire.write_allocate_request(ids))
+        after = self._faults.take_cut()
+        data = await _answer(work if after is None else self._cut(endpoint, work, after))
+        await self._faults.answers.wait()
+        responses = wire.read_allocate_response(data)
+        if not responses:
+            raise KubeletError("no containers in response of allocate")
+        return responses[0]
+
+    async def _cut(self, endpoint: _Endpoint, work: Awaitable[bytes], after: float) -> bytes:
+        answer = asyncio.ensure_future(work)
+        try:
+            await self._clock.sleep(after)
+        finally:
+            await endpoint.channel.close()
+            await asyncio.gather(answer, return_exceptions=True)
+        raise KubeletError("the connection was cut by order")
+
+    async def prefer(self, resource: ResourceName, query: wire.PreferredQuery) -> DeviceIds:
+        """Ask a plugin which devices it prefers, if it wants to be asked; raises KubeletError."""
+        endpoint = self._endpoint(resource)
+        if not endpoint.options.preferred_allocation:
+            return ()
+        data = await _answer(call(endpoint.channel, wire.PREFERRED, wire.write_preferred_request(query)))
+        responses = wire.read_preferred_response(data)
+        return responses[0] if responses else ()
+
+    async def pre_start(self, resource: ResourceName, ids: DeviceIds) -> None:
+        """Tell a plugin that a container with its devices starts, if it wants to be told; raises KubeletError.
+
+        A plugin that is away is not asked: it may well be gone while its devices stay in use.
+        """
+        endpoint = self._endpoints.get(resource)
+        if endpoint is not None and endpoint.options.pre_start_required:
+            await _answer(call(endpoint.channel, wire.PRE_START, wire.write_pre_start_request(ids), timeout=_PRE_START_TIMEOUT))
+
+
+async def _answer(work: Awaitable[_T]) -> _T:
+    try:
+        return await work
+    except RpcError as error:
+        raise KubeletError(error_text(error)) from error
+    except asyncio.CancelledError:
+        # grpc.aio cancels calls of a channel that is closed under them; only a task that was cancelled itself ends here.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise KubeletError("rpc error: code = Canceled desc = the connection was closed") from None
