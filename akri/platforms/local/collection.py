@@ -22,18 +22,18 @@ ALIVE_EVERY: Final = 4.0
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
-_V = TypeVar("_V", covariant=True)
-_C = TypeVar("_C", contravariant=True)
+_V_co = TypeVar("_V_co", covariant=True)
+_C_contra = TypeVar("_C_contra", contravariant=True)
 
 
 @frozen
-class Entry(Generic[_V]):
+class Entry(Generic[_V_co]):
     """A stored object; `revision` is that of its last change."""
 
     key: ObjectKey
     uid: str
     revision: int
-    value: _V
+    value: _V_co
 
 
 @frozen
@@ -50,12 +50,12 @@ class _Ending(Generic[_U]):
     gone: Gone
 
 
-class _Listener(Protocol[_C]):
+class _Listener(Protocol[_C_contra]):
     """What a collection tells its watches."""
 
     def changed(self, key: ObjectKey) -> None: ...
 
-    def removed(self, last: Entry[_C], revision: int) -> None: ...
+    def removed(self, last: Entry[_C_contra], revision: int) -> None: ...
 
 
 class _Watcher(Generic[_T, _U]):

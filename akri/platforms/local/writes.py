@@ -94,7 +94,8 @@ def join(stored: Instance | None, uid: str, node: NodeName, me: NodeName) -> Dec
     if not stored.shared:
         return _forbidden(stored, f"Instance {stored.key} is not shared, so node {me} must not join it")
     if len(stored.nodes) >= _MAXIMUM_NODES:
-        return Refused(Refusal.INVALID, f"spec.nodes: Instance {stored.key} has {_MAXIMUM_NODES} nodes, which is the most it can have", stored)
+        message = f"spec.nodes: Instance {stored.key} has {_MAXIMUM_NODES} nodes, which is the most it can have"
+        return Refused(Refusal.INVALID, message, stored)
     return Write(evolve(stored, nodes=(*stored.nodes, node)))
 
 
@@ -135,7 +136,8 @@ def claim(stored: Instance | None, slot: SlotId, usage: Usage, me: NodeName) -> 
     if slot.instance != stored.name:
         return Refused(Refusal.INVALID, f"slot {slot} is not one of Instance {stored.key}", stored)
     if holder_node(usage) != me or me not in stored.nodes:
-        return _forbidden(stored, f"node {me} must not write {short(print_usage(usage))} into slot {slot}: not its own, or not in spec.nodes")
+        message = f"node {me} must not write {short(print_usage(usage))} into slot {slot}: not its own, or not in spec.nodes"
+        return _forbidden(stored, message)
     held = stored.device_usage.get(str(slot))
     if held is None and slot.index >= stored.capacity:
         return Refused(Refusal.CONFLICT, f"slot {slot} is not there: the capacity is {stored.capacity}", stored)
@@ -257,7 +259,8 @@ def _creation_problem(instance: Instance, me: NodeName) -> str:
     if any(instance.device_usage.values()):
         return f"spec.deviceUsage: a new Instance {instance.key} must have free slots only"
     if owner is None or len(instance.metadata.owners) != 1 or (owner.kind, owner.name) != ("Configuration", instance.configuration):
-        return f"metadata.ownerReferences: {instance.key} must have one owner, its controller, the Configuration {short(instance.configuration)}"
+        owners = f"one owner, its controller, the Configuration {short(instance.configuration)}"
+        return f"metadata.ownerReferences: {instance.key} must have {owners}"
     if not instance.name.startswith(f"{instance.configuration}-"):
         return f"metadata.name: {instance.key} must begin with the Configuration's name {short(instance.configuration)} and a dash"
     return ""

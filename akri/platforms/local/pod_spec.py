@@ -1,0 +1,148 @@
+"""Reads the parts of a Kubernetes PodSpec that this platform honours, and names those it does not. Pure, and never raises.
+
+A user wrote the spec, so anything may stand anywhere in it: what has the wrong type is treated as missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from attrs import field, frozen
+
+from akri.core.device import frozen_mapping
+from akri.core.ids import ResourceName
+from akri.core.metadata import Json, JsonObject
+
+__all__ = ["Container", "containers", "device_requests", "expanded", "grace_seconds", "ignored_fields", "whole_number"]
+
+_HONOURED_OF_POD: Final = frozenset(
+    {"affinity", "containers", "enableServiceLinks", "initContainers", "nodeName", "restartPolicy", "terminationGracePeriodSeconds"}
+)
+_HONOURED_OF_CONTAINER: Final = frozenset(
+    {"args", "command", "env", "image", "imagePullPolicy", "name", "ports", "resources", "restartPolicy", "workingDir"}
+)
+_REFERENCE: Final = re.compile(r"\$\$|\$\(([^()]+)\)")
+_DEFAULT_GRACE: Final = 30.0
+_LARGEST: Final = 10**9
+
+
+def _counts(value: Mapping[ResourceName, int]) -> Mapping[ResourceName, int]:
+    return dict(sorted(value.items()))
+
+
+@frozen
+class Container:
+    """One container of a pod. init: it runs before the main ones. sidecar: an init container that goes on beside them.
+
+    devices: how many devices of each resource it asks for.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, hash=False)
+    working_directory: str = ""
+    devices: Mapping[ResourceName, int] = field(factory=dict, converter=_counts, hash=False)
+    init: bool = False
+    sidecar: bool = False
+
+
+def containers(spec: JsonObject) -> tuple[Container, ...]:
+    """Read all containers, the init containers first, each in the order of the spec."""
+    init = [_container(item, init=True) for item in _objects(spec.get("initContainers"))]
+    return (*init, *(_container(item, init=False) for item in _objects(spec.get("containers"))))
+
+
+def device_requests(spec: JsonObject) -> dict[ResourceName, int]:
+    """Count the devices that the pod asks for: the larger of its biggest init container and the sum of the others."""
+    biggest: dict[ResourceName, int] = {}
+    summed: dict[ResourceName, int] = {}
+    for container in containers(spec):
+        for resource, count in container.devices.items():
+            if container.init and not container.sidecar:
+                biggest[resource] = max(biggest.get(resource, 0), count)
+            else:
+                summed[resource] = summed.get(resource, 0) + count
+    return {resource: max(biggest.get(resource, 0), summed.get(resource, 0)) for resource in {**biggest, **summed}}
+
+
+def grace_seconds(spec: JsonObject) -> float:
+    """Seconds between the request to end and the kill: `terminationGracePeriodSeconds`, 30 by default."""
+    value = spec.get("terminationGracePeriodSeconds")
+    return _DEFAULT_GRACE if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 else float(value)
+
+
+def ignored_fields(spec: JsonObject) -> tuple[str, ...]:
+    """Name each field that is set and that this platform does not honour, as a path within the PodSpec."""
+    ignored = [name for name in spec if name not in _HONOURED_OF_POD]
+    if spec.get("restartPolicy") not in {None, "Never"}:
+        ignored.append("restartPolicy")
+    for place in ("initContainers", "containers"):
+        for index, item in enumerate(_objects(spec.get(place))):
+            ignored.extend(f"{place}[{index}].{name}" for name in _ignored_of_container(item))
+    return tuple(sorted(ignored))
+
+
+def expanded(text: str, environment: Mapping[str, str]) -> str:
+    """Replace `$(NAME)` as Kubernetes does: an unknown name stays as it is, `$$` is a dollar sign."""
+
+    def value(match: re.Match[str]) -> str:
+        return "$" if match[1] is None else environment.get(match[1], match[0])
+
+    return _REFERENCE.sub(value, text)
+
+
+def whole_number(value: Json, default: int = 0) -> int:
+    """Read a count as resources have it, a number or its text; the default for anything else, and for a negative one."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else default
+
+
+def _container(item: JsonObject, *, init: bool) -> Container:
+    resources = _object(item.get("resources"))
+    devices = {**_object(resources.get("requests")), **_object(resources.get("limits"))}
+    working_directory = item.get("workingDir")
+    return Container(
+        name=str(item.get("name", "")),
+        command=(*_texts(item.get("command")), *_texts(item.get("args"))),
+        environment=_environment(_objects(item.get("env"))),
+        working_directory=working_directory if isinstance(working_directory, str) else "",
+        devices={ResourceName(name): whole_number(count) for name, count in devices.items() if "/" in name},
+        init=init,
+        sidecar=init and item.get("restartPolicy") == "Always",
+    )
+
+
+def _environment(items: Iterable[JsonObject]) -> dict[str, str]:
+    environment: dict[str, str] = {}
+    for item in items:
+        name, value = item.get("name"), item.get("value", "")
+        if isinstance(name, str) and isinstance(value, str) and "valueFrom" not in item:
+            environment[name] = expanded(value, environment)
+    return environment
+
+
+def _ignored_of_container(item: JsonObject) -> list[str]:
+    ignored = [name for name in item if name not in _HONOURED_OF_CONTAINER]
+    ignored.extend(f"env[{index}].valueFrom" for index, variable in enumerate(_objects(item.get("env"))) if "valueFrom" in variable)
+    limits = _object(_object(item.get("resources")).get("limits"))
+    ignored.extend(f"resources.limits.{name}" for name in limits if "/" not in name)
+    return ignored
+
+
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _objects(value: Json) -> tuple[JsonObject, ...]:
+    return tuple(item for item in _sequence(value) if isinstance(item, Mapping))
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    return tuple(str(item) for item in _sequence(value))
+
+
+def _sequence(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
