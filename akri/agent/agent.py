@@ -25,7 +25,7 @@ from akri.core.edits import ContainerEdits
 from akri.core.evidence import Evidence, PodObservation
 from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.instance import Instance
-from akri.discovery.handler import Handler
+from akri.discovery.embedded import HandlerFactory
 from akri.ports import Alive, Clock, ConfigurationObservation, Gone, NodePlatform, Put, Reset, WatchEvent
 
 __all__ = ["Agent"]
@@ -35,14 +35,14 @@ __all__ = ["Agent"]
 class Agent:
     """The agent of one node.
 
-    plugins: where resources are offered. list_pods: asks PodResources. handlers: discovery handlers inside this process.
+    plugins: where resources are offered. list_pods: asks PodResources. handlers: discovery handlers inside this process, made anew for each Configuration that names them.
     The kubelet's side calls `allocate`, `answered` and `kubelet_started`.
     """
 
     node: NodeName
     platform: NodePlatform
     clock: Clock
-    handlers: Mapping[HandlerName, Handler]
+    handlers: Mapping[HandlerName, HandlerFactory]
     plugins: Plugins
     list_pods: ListPods
     watch_pods: bool = True
@@ -54,7 +54,7 @@ class Agent:
     reporting: Reporting = field(init=False)
     _offers: Offers = field(init=False)
     _configurations_changed: asyncio.Event = field(init=False, factory=asyncio.Event)
-    _started: bool = field(init=False, default=False)
+    _instances_known: asyncio.Event = field(init=False, factory=asyncio.Event)
 
     def __attrs_post_init__(self) -> None:
         """Join the parts; nothing runs yet."""
@@ -82,6 +82,7 @@ class Agent:
             group.create_task(self.discovery.run(self._configurations_changed))
             group.create_task(self.releases.run())
             await self.releases.listed_once.wait()
+            await self._instances_known.wait()
             group.create_task(self.inventory.run())
             group.create_task(self.reporting.run())
 
@@ -144,8 +145,8 @@ class Agent:
         self.state.heard_at = self.clock.now()
         match event:
             case Reset(objects):
-                self.state.reset(objects, inherit=not self._started)
-                self._started = True
+                self.state.reset(objects, inherit=not self._instances_known.is_set())
+                self._instances_known.set()
             case Put(instance):
                 self.state.observe(instance)
             case Gone(key, uid):

@@ -145,14 +145,14 @@ class _Attempt:
         writes, configuration = self.claims.writes, self.resource.configuration
         match step:
             case ClaimSlot(binding):
-                outcome: Outcome | None = await writes.claim(configuration, binding, self._left())
-                if isinstance(outcome, Done):
-                    self.taken.append(binding)
+                outcome = await writes.claim(configuration, binding, self._left())
+                self.taken.extend([binding] if isinstance(outcome, Done) else [])
+                return outcome
             case FenceInstance(name):
-                outcome = await writes.fence(configuration, name, self._left())
+                return await writes.fence(configuration, name, self._left())
             case ReleaseSlot(held):
-                outcome = await writes.release(configuration, held, lambda: True, self._left())
-        return outcome
+                return await writes.release(configuration, held, lambda: True, self._left())
+        assert_never(step)
 
     def _failed(self, outcome: Outcome | None) -> bool:
         """Tell whether a step has to be tried again, and remember why. Raises NotPermittedError where trying again cannot help."""

@@ -14,12 +14,13 @@ from attrs import define, evolve, field
 
 from akri.agent.state import NodeState
 from akri.core.configuration import Configuration
-from akri.core.errors import AkriError, InvalidDocumentError
+from akri.core.errors import AkriError, DiscoveryError, InvalidDocumentError
 from akri.core.ids import DeviceId, HandlerName, ObjectKey
 from akri.core.presence import Presence
-from akri.core.properties import fetched
+from akri.core.properties import FromSecret, needs, resolve
 from akri.core.reports import HandlerReport
-from akri.core.retry import network_delay
+from akri.core.retry import NETWORK_BACK_OFF
+from akri.discovery.embedded import HandlerFactory
 from akri.discovery.handler import Handler
 from akri.discovery.snapshot import Snapshot, SourceReport
 from akri.ports import Clock, NodePlatform
@@ -37,7 +38,7 @@ class Discovery:
     state: NodeState
     platform: NodePlatform
     clock: Clock
-    handlers: Mapping[HandlerName, Handler]
+    handlers: Mapping[HandlerName, HandlerFactory]
     on_change: Callable[[ObjectKey], None]
     presence: dict[ObjectKey, Presence] = field(factory=dict)
     reports: dict[ObjectKey, HandlerReport] = field(factory=dict)
@@ -58,7 +59,7 @@ class Discovery:
     def _open(self, group: asyncio.TaskGroup, key: ObjectKey, configuration: Configuration) -> None:
         asked, task = self._streams.get(key, (None, None))
         if asked is not None and task is not None:
-            if asked.metadata.uid == configuration.metadata.uid and asked.discovery == configuration.discovery:
+            if _same_question(asked, configuration):
                 return
             task.cancel()
         if asked is None or asked.metadata.uid != configuration.metadata.uid:
@@ -94,20 +95,25 @@ class _Stream:
         """Ask until cancelled."""
         name = self.configuration.discovery.handler
         self._report(HandlerReport(name, EMBEDDED))
-        handler = self.owner.handlers.get(name)
-        if handler is None:
+        factory = self.owner.handlers.get(name)
+        if factory is None:
             known = ", ".join(sorted(self.owner.handlers)) or "none"
             self._report(HandlerReport(name, "", error=f"no discovery handler {name} is registered on this node; registered: {known}"))
+            return
+        try:
+            handler = factory(self.owner.clock, self.configuration.poll_interval)
+        except AkriError as error:
+            self._report(HandlerReport(name, EMBEDDED, error=str(error)))
             return
         self._change(lambda presence: presence.registered(EMBEDDED, shared=handler.shared))
         while await self._ask(handler):
             self.failures += 1
-            await self.owner.clock.sleep(network_delay(self.failures, self.owner.clock.random()))
+            await self.owner.clock.sleep(NETWORK_BACK_OFF.seconds(self.failures, self.owner.clock.random()))
 
     async def _ask(self, handler: Handler) -> bool:
         """Follow one stream to its end; tell whether to ask again."""
         try:
-            properties = await fetched(self.configuration.discovery.properties, self.owner.platform)
+            properties = await _fetched(self.configuration, self.owner.platform)
             self._say(asked_at=self.owner.clock.wall(), error="")
             async for snapshot in handler.discover(self.configuration.discovery.details, properties):
                 self._take(snapshot)
@@ -158,3 +164,28 @@ class _Stream:
     def _report(self, report: HandlerReport) -> None:
         self.owner.reports[self.key] = report
         self.owner.on_change(self.key)
+
+
+def _same_question(asked: Configuration, configuration: Configuration) -> bool:
+    """Tell whether two states of a Configuration ask a handler the same."""
+    return (asked.metadata.uid, asked.discovery, asked.poll_interval) == (
+        configuration.metadata.uid,
+        configuration.discovery,
+        configuration.poll_interval,
+    )
+
+
+async def _fetched(configuration: Configuration, platform: NodePlatform) -> Mapping[str, bytes]:
+    """Fetch and combine the discovery properties. Raises DiscoveryError that names each one that is missing."""
+    properties = configuration.discovery.properties
+    secrets: dict[ObjectKey, Mapping[str, bytes]] = {}
+    config_maps: dict[ObjectKey, Mapping[str, bytes]] = {}
+    for reference in needs(properties):
+        if isinstance(reference, FromSecret):
+            secrets[reference.source] = await platform.fetch_secret(reference.source) or {}
+        else:
+            config_maps[reference.source] = await platform.fetch_config_map(reference.source) or {}
+    resolved = resolve(properties, secrets, config_maps)
+    if resolved.missing:
+        raise DiscoveryError("; ".join(str(problem) for problem in resolved.missing))
+    return resolved.values

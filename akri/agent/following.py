@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from akri.core.errors import AkriError
-from akri.core.retry import network_delay
+from akri.core.retry import NETWORK_BACK_OFF
 from akri.ports import Clock, WatchEvent
 
 __all__ = ["follow"]
@@ -27,4 +27,4 @@ async def follow(
         except (AkriError, OSError):
             pass
         failures += 1
-        await clock.sleep(network_delay(failures, clock.random()))
+        await clock.sleep(NETWORK_BACK_OFF.seconds(failures, clock.random()))

@@ -23,7 +23,7 @@ from akri.core.inventory import reconcile
 from akri.core.inventory_commands import NOTHING, Command, Create, Join, Leave, Reconciliation, Standing, Update
 from akri.core.naming import name_collisions
 from akri.core.reports import Event, Reason
-from akri.core.retry import network_delay
+from akri.core.retry import NETWORK_BACK_OFF
 from akri.core.usage import HeldByNode
 from akri.ports import Clock, Done, NodePlatform, Outcome, Refused, Unknown
 
@@ -36,7 +36,10 @@ _FAR: Final = 3600.0
 
 @define(eq=False)
 class Inventory:
-    """The agent's loop over Configurations whose devices or Instances changed."""
+    """The agent's loop over Configurations whose devices or Instances changed.
+
+    decided: the last decision of each. refused: Configurations that may not have their resource's name, and why.
+    """
 
     state: NodeState
     platform: NodePlatform
@@ -47,6 +50,7 @@ class Inventory:
     on_held: Callable[[], None]
     decided: dict[ObjectKey, Reconciliation] = field(factory=dict)
     refused: dict[ObjectKey, str] = field(factory=dict)
+    _unnamed: set[ObjectKey] = field(factory=set)
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _due: dict[ObjectKey, float] = field(factory=dict)
     _failures: dict[ObjectKey, int] = field(factory=dict)
@@ -78,7 +82,8 @@ class Inventory:
     def _find_collisions(self) -> None:
         instances = [instance for known in self.state.instances.values() for instance in known.values()]
         refusals = name_collisions(self.state.configurations.values(), instances)
-        self.refused = {refusal.key: refusal.message for refusal in refusals}
+        self.refused = {refusal.key: refusal.message for refusal in refusals if refusal.kind == "Configuration"}
+        self._unnamed = {refusal.key for refusal in refusals if refusal.kind == "Instance"}
 
     async def _round(self, key: ObjectKey) -> None:
         failed = True
@@ -93,7 +98,7 @@ class Inventory:
             self._wake.set()
         self._failures[key] = self._failures.get(key, 0) + 1 if failed else 0
         if failed:
-            due = self.clock.now() + network_delay(self._failures[key], self.clock.random())
+            due = self.clock.now() + NETWORK_BACK_OFF.seconds(self._failures[key], self.clock.random())
             self._due[key] = min(due, self._due.get(key, due))
 
     async def _reconcile(self, key: ObjectKey) -> bool:
@@ -103,13 +108,17 @@ class Inventory:
             self.state.devices.pop(key, None)
             self.decided.pop(key, None)
             return False
-        published = [one for known in self.state.instances.values() for one in known.values() if one.key not in self.refused]
+        published = [instance for known in self.state.instances.values() for instance in known.values()]
         before = self.decided.get(key, NOTHING)
         decision = reconcile(configuration, self.state.node, presence, published, self.clock.now(), before)
         self.decided[key] = decision
         if decision.next_due is not None:
             self._due[key] = decision.next_due
-        served = {name: one.device for name, one in decision.serving.items() if one.standing is Standing.SERVED and one.device is not None}
+        served = {
+            name: one.device
+            for name, one in decision.serving.items()
+            if one.standing is Standing.SERVED and one.device is not None and ObjectKey(key.namespace, name) not in self._unnamed
+        }
         await self._reclaim(key, served.keys() - self.state.devices.get(key, {}).keys())
         self.state.devices[key] = served
         for moved in decision.moved:

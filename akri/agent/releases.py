@@ -28,6 +28,8 @@ _PERIOD: Final = 0.5
 """Seconds between two Lists while something is held."""
 _SOON: Final = LISTS_APART + 0.01
 """Seconds to the next List when one more can bring a proof."""
+_SPACING: Final = 0.1
+"""Seconds between two Lists at least, however often it is woken: the kubelet's limit is shared by all its clients."""
 _LONGEST: Final = 10.0
 """Seconds to the next List at most, while PodResources does not answer."""
 _LIST_TIMEOUT: Final = 5.0
@@ -65,6 +67,7 @@ class Releases:
         """Run until cancelled. A write that hangs holds up nothing but its own slot."""
         async with asyncio.TaskGroup() as group:
             while True:
+                await self.clock.sleep(_SPACING)
                 self._wake.clear()
                 for slot, work in await self.step():
                     self._start(group, slot, work)
@@ -79,7 +82,7 @@ class Releases:
             await self._wake.wait()
             return
         if any(self.state.evidence.judge(id_) is Verdict.NOT_ABSENT_TWICE for id_ in self.state.evidence.uses):
-            await self.clock.sleep(_SOON)
+            await self.clock.sleep(_SOON - _SPACING)
         else:
             await wait_for_either(self.clock, min(_PERIOD * 2**self._failures, _LONGEST), self._wake)
 

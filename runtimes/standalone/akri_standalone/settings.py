@@ -1,0 +1,51 @@
+"""What `akri up` can be told, and sensible values for what it is not told."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from attrs import field, frozen
+
+from akri.core.ids import HandlerName, NodeName
+from akri.discovery.handler import Handler
+
+__all__ = ["Settings", "default_node"]
+
+_LONGEST_NODE: Final = 63
+
+
+def default_node() -> NodeName:
+    """Return this machine's host name in the form that Kubernetes gives a node's name."""
+    name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in socket.gethostname().lower())
+    return NodeName(name.strip("-.")[:_LONGEST_NODE] or "localhost")
+
+
+@frozen
+class Settings:
+    """Settings of one machine.
+
+    folder: for sockets, and for logs of brokers under `logs`; short, because a unix socket's path holds 107 bytes.
+    handlers: discovery handlers that run inside the process.
+    """
+
+    folder: Path
+    node: NodeName = field(factory=default_node)
+    handlers: Mapping[HandlerName, Handler] = field(factory=dict, hash=False)
+
+    @property
+    def plugins(self) -> Path:
+        """Where device plugins have their sockets."""
+        return self.folder / "plugins"
+
+    @property
+    def pod_resources(self) -> Path:
+        """Socket of PodResources."""
+        return self.folder / "pod-resources.sock"
+
+    @property
+    def logs(self) -> Path:
+        """Where the output of brokers goes."""
+        return self.folder / "logs"
