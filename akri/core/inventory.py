@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from attrs import define, field
-
 from akri.core.configuration import Configuration
 from akri.core.device import Device, Local, Scope, Shared
 from akri.core.errors import Problem, short
@@ -41,7 +39,7 @@ __all__ = ["reconcile"]
 _Identity: TypeAlias = tuple[str, str | None]  # a device as Instances name it: its id, and its node unless it is shared
 _Inputs: TypeAlias = Mapping[DeviceId, tuple[Device, Instance]]
 _NO_INPUTS: Final[_Inputs] = MappingProxyType({})
-_LONGEST_DIGEST: Final = 32
+_ORDER: Final = (Update, Join, Create, Leave)
 _NO_NODE: Final = "no node is in it; the controller deletes it"
 _DELETING: Final = "it is being deleted"
 
@@ -69,25 +67,25 @@ def reconcile(
     return draft.finished()
 
 
-@define(eq=False)
 class _Draft:
     # A Reconciliation while it is worked out; it lives and dies inside one call of `reconcile`.
-    configuration: Configuration
-    node: NodeName
-    view: View
-    now: float
-    before: Reconciliation
-    namespace: list[Instance] = field(factory=list)
-    by_device: dict[_Identity, list[Instance]] = field(factory=dict)
-    unmarked: dict[InstanceName, Instance] = field(factory=dict)
-    placed: set[InstanceName] = field(factory=set)
-    commands: list[Command] = field(factory=list)
-    waiting: list[Waiting] = field(factory=list)
-    serving: dict[InstanceName, Serving] = field(factory=dict)
-    countdowns: list[Countdown] = field(factory=list)
-    dues: list[float] = field(factory=list)
-    problems: list[Problem] = field(factory=list)
-    settled: dict[DeviceId, tuple[Device, Instance]] = field(factory=dict)
+    def __init__(self, configuration: Configuration, node: NodeName, view: View, now: float, before: Reconciliation) -> None:
+        self.configuration = configuration
+        self.node = node
+        self.view = view
+        self.now = now
+        self.before = before
+        self.namespace: list[Instance] = []
+        self.by_device: dict[_Identity, list[Instance]] = {}
+        self.unmarked: dict[InstanceName, Instance] = {}
+        self.placed: set[InstanceName] = set()
+        self.commands: list[Command] = []
+        self.waiting: list[Waiting] = []
+        self.serving: dict[InstanceName, Serving] = {}
+        self.countdowns: list[Countdown] = []
+        self.dues: list[float] = []
+        self.problems: list[Problem] = []
+        self.settled: dict[DeviceId, tuple[Device, Instance]] = {}
 
     def index(self, published: Iterable[Instance]) -> None:
         """Take what is published in the namespace and sort what is this Configuration's by device."""
@@ -195,12 +193,11 @@ class _Draft:
         return Shared() if shared else Local(self.node)
 
     def _names(self, device: Device, scope: Scope) -> Iterator[tuple[InstanceName, str]]:
-        for size in range(DIGEST_SIZE, _LONGEST_DIGEST + 1):
+        # Two characters for each byte of the digest, and a dash before it.
+        longest = (MAXIMUM_LABEL - len(self.configuration.name) - 1) // 2
+        for size in range(DIGEST_SIZE, longest + 1):
             device_digest = digest(device.id, scope, size)
-            name = instance_name(self.configuration.name, device_digest)
-            if len(name) > MAXIMUM_LABEL:
-                return
-            yield name, device_digest
+            yield instance_name(self.configuration.name, device_digest), device_digest
 
     def _keep(self, group: Sequence[Instance], device: Device, scope: Scope, missing: Missing | None) -> None:
         # Of several Instances of one device the oldest stays (step 3).
@@ -290,12 +287,5 @@ def _age(instance: Instance) -> tuple[bool, float, str]:
 
 
 def _command_order(command: Command) -> tuple[int, ObjectKey]:
-    match command:
-        case Update(instance):
-            return (0, instance.key)
-        case Join(key):
-            return (1, key)
-        case Create(instance):
-            return (2, instance.key)
-        case Leave(key):
-            return (3, key)
+    key = command.instance.key if isinstance(command, Create | Update) else command.key
+    return (_ORDER.index(type(command)), key)

@@ -80,15 +80,8 @@ def holds_slots(instance: Instance, node: NodeName) -> bool:
 
 
 def _annotations(configuration: Configuration, device: Device, scope: Scope) -> dict[str, str]:
-    annotations = {
-        ANNOTATION_DEVICE_ID: str(device.id),
-        ANNOTATION_GENERATION: str(configuration.metadata.generation),
-    }
-    match scope:
-        case Local(node):
-            return {**annotations, ANNOTATION_DEVICE_NODE: str(node)}
-        case Shared():
-            return annotations
+    node = {ANNOTATION_DEVICE_NODE: str(scope.node)} if isinstance(scope, Local) else {}
+    return {ANNOTATION_DEVICE_ID: str(device.id), ANNOTATION_GENERATION: str(configuration.metadata.generation), **node}
 
 
 def _usage(instance: Instance, capacity: int) -> Mapping[str, str]:
