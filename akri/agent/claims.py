@@ -39,7 +39,7 @@ class Claims:
     platform: NodePlatform
     clock: Clock
     writes: InstanceWrites
-    _turns: dict[ObjectKey, asyncio.Lock] = field(factory=dict)
+    _turns: dict[ObjectKey, asyncio.Lock] = field(factory=dict[ObjectKey, asyncio.Lock])
 
     async def allocate(self, name: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         """Make the ids ours and say what the container gets. Raises an AkriError whose sentence the pod's rejection shows."""
@@ -89,8 +89,8 @@ class _Attempt:
     resource: Resource
     ids: tuple[PluginDeviceId, ...]
     unused: tuple[PluginDeviceId, ...]
-    taken: list[Binding] = field(factory=list)
-    read: set[InstanceName] = field(factory=set)
+    taken: list[Binding] = field(factory=list[Binding])
+    read: set[InstanceName] = field(factory=set[InstanceName])
     trouble: str = ""
     deadline: float = 0.0
 

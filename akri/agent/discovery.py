@@ -40,9 +40,9 @@ class Discovery:
     clock: Clock
     handlers: Mapping[HandlerName, HandlerFactory]
     on_change: Callable[[ObjectKey], None]
-    presence: dict[ObjectKey, Presence] = field(factory=dict)
-    reports: dict[ObjectKey, HandlerReport] = field(factory=dict)
-    _streams: dict[ObjectKey, tuple[Configuration, asyncio.Task[None]]] = field(factory=dict)
+    presence: dict[ObjectKey, Presence] = field(factory=dict[ObjectKey, Presence])
+    reports: dict[ObjectKey, HandlerReport] = field(factory=dict[ObjectKey, HandlerReport])
+    _streams: dict[ObjectKey, tuple[Configuration, asyncio.Task[None]]] = field(factory=dict[ObjectKey, tuple[Configuration, asyncio.Task[None]]])
 
     async def run(self, changed: asyncio.Event) -> None:
         """Open, keep and close streams as Configurations come and go; `changed` says when to look."""
@@ -181,10 +181,10 @@ async def _fetched(configuration: Configuration, platform: NodePlatform) -> Mapp
     secrets: dict[ObjectKey, Mapping[str, bytes]] = {}
     config_maps: dict[ObjectKey, Mapping[str, bytes]] = {}
     for reference in needs(properties):
-        if isinstance(reference, FromSecret):
-            secrets[reference.source] = await platform.fetch_secret(reference.source) or {}
-        else:
-            config_maps[reference.source] = await platform.fetch_config_map(reference.source) or {}
+        is_secret = isinstance(reference, FromSecret)
+        data = await (platform.fetch_secret if is_secret else platform.fetch_config_map)(reference.source)
+        if data is not None:
+            (secrets if is_secret else config_maps)[reference.source] = data
     resolved = resolve(properties, secrets, config_maps)
     if resolved.missing:
         raise DiscoveryError("; ".join(str(problem) for problem in resolved.missing))

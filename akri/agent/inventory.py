@@ -48,13 +48,13 @@ class Inventory:
     offers: Offers
     writes: InstanceWrites
     on_held: Callable[[], None]
-    decided: dict[ObjectKey, Reconciliation] = field(factory=dict)
-    refused: dict[ObjectKey, str] = field(factory=dict)
-    _unnamed: set[ObjectKey] = field(factory=set)
+    decided: dict[ObjectKey, Reconciliation] = field(factory=dict[ObjectKey, Reconciliation])
+    refused: dict[ObjectKey, str] = field(factory=dict[ObjectKey, str])
+    _unnamed: set[ObjectKey] = field(factory=set[ObjectKey])
     _wake: asyncio.Event = field(factory=asyncio.Event)
-    _due: dict[ObjectKey, float] = field(factory=dict)
-    _failures: dict[ObjectKey, int] = field(factory=dict)
-    _busy: set[ObjectKey] = field(factory=set)
+    _due: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
+    _failures: dict[ObjectKey, int] = field(factory=dict[ObjectKey, int])
+    _busy: set[ObjectKey] = field(factory=set[ObjectKey])
     _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     def wake(self, configuration: ObjectKey | None = None) -> None:
@@ -165,7 +165,7 @@ class Inventory:
         for name in sorted(names):
             resource = Resource(configuration, ByInstance(name))
             table = self.state.tables(configuration).get(name)
-            held = {held.slot for held in table.held()} if table else set()
+            held: set[SlotId] = {one.slot for one in table.held()} if table else set()
             for id_ in sorted(self.state.evidence.listed_ids(resource.name)):
                 slot = SlotId.parse(id_)
                 if slot in held:

@@ -36,8 +36,8 @@ class Offers:
 
     state: NodeState
     plugins: Plugins
-    lingering: dict[ResourceName, ObjectKey] = field(factory=dict)
-    _sent: dict[ResourceName, Mapping[PluginDeviceId, bool]] = field(factory=dict)
+    lingering: dict[ResourceName, ObjectKey] = field(factory=dict[ResourceName, ObjectKey])
+    _sent: dict[ResourceName, Mapping[PluginDeviceId, bool]] = field(factory=dict[ResourceName, Mapping[PluginDeviceId, bool]])
 
     def update(self, configuration: ObjectKey, *, refused: bool = False) -> None:
         """Offer what the state says about one Configuration; nothing of a refused one, or of one that is gone."""

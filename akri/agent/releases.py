@@ -56,7 +56,7 @@ class Releases:
     trouble: str = ""
     listed_once: asyncio.Event = field(factory=asyncio.Event)
     _wake: asyncio.Event = field(factory=asyncio.Event)
-    _busy: set[str] = field(factory=set)
+    _busy: set[str] = field(factory=set[str])
     _failures: int = 0
 
     def wake(self) -> None:

@@ -34,8 +34,8 @@ class Reporting:
     clock: Clock
     discovery: Discovery
     inventory: Inventory
-    _changed: set[ObjectKey] = field(factory=set)
-    _published: dict[ObjectKey, DiscoveryReport] = field(factory=dict)
+    _changed: set[ObjectKey] = field(factory=set[ObjectKey])
+    _published: dict[ObjectKey, DiscoveryReport] = field(factory=dict[ObjectKey, DiscoveryReport])
     _wake: asyncio.Event = field(factory=asyncio.Event)
 
     def wake(self, configuration: ObjectKey) -> None:

@@ -60,13 +60,13 @@ class NodeState:
     node: NodeName
     evidence: Evidence
     heard_at: float = 0.0
-    configurations: dict[ObjectKey, Configuration] = field(factory=dict)
-    instances: dict[ObjectKey, dict[ObjectKey, Instance]] = field(factory=dict)
-    devices: dict[ObjectKey, Mapping[InstanceName, Device]] = field(factory=dict)
-    resources: dict[ResourceName, Resource] = field(factory=dict)
-    answered: dict[ResourceName, dict[PluginDeviceId, SlotId]] = field(factory=dict)
-    changed: set[ObjectKey] = field(factory=set)
-    _tables: dict[ObjectKey, dict[InstanceName, SlotTable]] = field(factory=dict)
+    configurations: dict[ObjectKey, Configuration] = field(factory=dict[ObjectKey, Configuration])
+    instances: dict[ObjectKey, dict[ObjectKey, Instance]] = field(factory=dict[ObjectKey, dict[ObjectKey, Instance]])
+    devices: dict[ObjectKey, Mapping[InstanceName, Device]] = field(factory=dict[ObjectKey, Mapping[InstanceName, Device]])
+    resources: dict[ResourceName, Resource] = field(factory=dict[ResourceName, Resource])
+    answered: dict[ResourceName, dict[PluginDeviceId, SlotId]] = field(factory=dict[ResourceName, dict[PluginDeviceId, SlotId]])
+    changed: set[ObjectKey] = field(factory=set[ObjectKey])
+    _tables: dict[ObjectKey, dict[InstanceName, SlotTable]] = field(factory=dict[ObjectKey, dict[InstanceName, SlotTable]])
 
     def observe(self, instance: Instance) -> None:
         """Take in a state of an Instance, from the watch or from the answer to a write. An older one changes nothing."""

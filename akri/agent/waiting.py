@@ -34,10 +34,10 @@ async def wait_for_either(clock: Clock, seconds: float, event: asyncio.Event) ->
     try:
         await asyncio.wait({timer, signal}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _end(timer, signal)
+        await _end(signal, timer)
 
 
-async def _end(*tasks: asyncio.Future[_T] | asyncio.Future[None] | asyncio.Future[bool]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _end(first: asyncio.Future[_T], second: asyncio.Future[None]) -> None:
+    first.cancel()
+    second.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)

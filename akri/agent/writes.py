@@ -34,7 +34,7 @@ class InstanceWrites:
     state: NodeState
     platform: NodePlatform
     clock: Clock
-    _locks: dict[ObjectKey, asyncio.Lock] = field(factory=dict)
+    _locks: dict[ObjectKey, asyncio.Lock] = field(factory=dict[ObjectKey, asyncio.Lock])
 
     async def claim(self, configuration: ObjectKey, binding: Binding, seconds: float) -> Outcome:
         """Take a slot that the table calls free."""
