@@ -1,0 +1,167 @@
+"""YAML files as JSON documents that remember their lines, so that a problem can be pointed at in the file that a person edits.
+
+The values are those of JSON: what only YAML has (dates, other tags, keys that are no texts, aliases that grow without end)
+becomes a text or a problem. YAML 1.2, as JSON is a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, cast
+
+from attrs import field, frozen
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from akri.core.errors import Problem, short
+from akri.core.metadata import Json
+
+__all__ = ["Manifest", "Manifests", "read_manifests"]
+
+_TAG: Final = "tag:yaml.org,2002:"
+_MERGE: Final = f"{_TAG}merge"
+_PLAIN: Final = frozenset(f"{_TAG}{name}" for name in ("int", "float", "bool", "null"))
+_TEXTS: Final = frozenset(f"{_TAG}{name}" for name in ("str", "timestamp", "value", "merge"))
+_MAXIMUM_VALUES: Final = 100_000
+_MAXIMUM_DEPTH: Final = 100
+
+
+def _lines(value: Mapping[str, int]) -> Mapping[str, int]:
+    return MappingProxyType(dict(value))
+
+
+@frozen
+class Manifest:
+    """One document of a file. `lines`: for each place in it (`spec.capacity`, `items[0]`) its line, counted from 1."""
+
+    document: Json
+    line: int
+    lines: Mapping[str, int] = field(converter=_lines, hash=False)
+
+    def line_of(self, place: str) -> int:
+        """Tell the line of a place; where the document has no such place, that of the nearest one around it."""
+        while place not in self.lines:
+            cut = max(place.rfind("."), place.rfind("["))
+            if cut < 0:
+                return self.line
+            place = place[:cut]
+        return self.lines[place]
+
+
+@frozen
+class Manifests:
+    """What a file holds: documents (empty ones left out) and, with their lines, the reasons why there are not more."""
+
+    documents: tuple[Manifest, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_manifests(text: str) -> Manifests:
+    """Read all YAML documents of a text. Never raises: what cannot be read is a problem, and what stands before it is read."""
+    reader = YAML(typ="safe", pure=True)
+    documents: list[Manifest] = []
+    problems: list[Problem] = []
+    try:
+        for node in cast("Iterator[Node | None]", reader.compose_all(text)):  # pyright: ignore[reportUnknownMemberType]
+            if node is None or _is_nothing(node):
+                continue
+            reading = _Reading(reader)
+            document = reading.value(node, "", 0)
+            problems += reading.problems
+            if not reading.problems:
+                documents.append(Manifest(document, _line(node), reading.lines))
+    except MarkedYAMLError as error:
+        problems.append(_syntax_problem(error))
+    except (YAMLError, ValueError, RecursionError) as error:
+        problems.append(Problem("", f"not valid YAML: {(str(error) or type(error).__name__).splitlines()[0]}"))
+    return Manifests(tuple(documents), tuple(problems))
+
+
+def _syntax_problem(error: MarkedYAMLError) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    reason = error.problem or error.context or "cannot be read"
+    if mark is None:
+        return Problem("", f"not valid YAML: {reason}")
+    return Problem("", f"not valid YAML: {reason} (column {mark.column + 1})", mark.line + 1)
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _is_nothing(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.tag == f"{_TAG}null"
+
+
+class _Reading:
+    """One document being read: its lines and problems so far."""
+
+    def __init__(self, reader: YAML) -> None:
+        self._reader = reader
+        self._left = _MAXIMUM_VALUES
+        self.lines: dict[str, int] = {}
+        self.problems: list[Problem] = []
+
+    def _problem(self, node: Node, place: str, message: str) -> None:
+        self.problems.append(Problem(place, message, _line(node)))
+
+    def value(self, node: Node, place: str, depth: int) -> Json:
+        """Turn a node into a value of JSON."""
+        self._left -= 1
+        if depth > _MAXIMUM_DEPTH or self._left < 0:
+            # Aliases can repeat a node, and even hold themselves. One problem is enough.
+            if not self.problems:
+                self._problem(node, "", f"too much: expected at most {_MAXIMUM_VALUES} values, {_MAXIMUM_DEPTH} deep, aliases written out")
+            return None
+        self.lines.setdefault(place, _line(node))
+        match node:
+            case MappingNode():
+                return self._mapping(node, place, depth)
+            case SequenceNode():
+                items = cast("list[Node]", node.value)
+                return [self.value(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(items)]
+            case _:
+                return self._scalar(node, place)
+
+    def _mapping(self, node: MappingNode, place: str, depth: int) -> Json:
+        written: dict[str, Json] = {}
+        merged: dict[str, Json] = {}
+        for key, value in cast("list[tuple[Node, Node]]", node.value):
+            if key.tag == _MERGE:
+                merged = self._merged(value, place, depth) | merged
+                continue
+            name = self._name(key, place)
+            here = f"{place}.{name}" if place else name
+            if name in written:
+                self._problem(key, here, f"the key is there twice: first in line {self.lines[here]}")
+            self.lines[here] = _line(key)
+            written[name] = self.value(value, here, depth + 1)
+        return merged | written
+
+    def _merged(self, node: Node, place: str, depth: int) -> dict[str, Json]:
+        parts = cast("list[Node]", node.value) if isinstance(node, SequenceNode) else [node]
+        result: dict[str, Json] = {}
+        for part in parts:
+            value = self.value(part, place, depth + 1)
+            if not isinstance(value, Mapping):
+                self._problem(part, place, "'<<' takes a mapping or a list of mappings")
+                break
+            result = {**value, **result}
+        return result
+
+    def _name(self, key: Node, place: str) -> str:
+        if isinstance(key, ScalarNode) and key.tag in _TEXTS | _PLAIN and not _is_nothing(key):
+            return str(key.value)
+        self._problem(key, place, "a key is not valid: expected a text")
+        return ""
+
+    def _scalar(self, node: Node, place: str) -> Json:
+        if node.tag in _TEXTS:
+            return str(node.value)
+        if node.tag not in _PLAIN:
+            self._problem(node, place, f"tag {short(str(node.tag))} is not known: expected a plain value")
+            return None
+        value: object = self._reader.constructor.construct_object(node)
+        return cast("Json", value)
