@@ -41,9 +41,9 @@ class Container:
 
     name: str
     command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, hash=False)
+    environment: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
     working_directory: str = ""
-    devices: Mapping[ResourceName, int] = field(factory=dict, converter=_counts, hash=False)
+    devices: Mapping[ResourceName, int] = field(factory=dict[ResourceName, int], converter=_counts, hash=False)
     init: bool = False
     sidecar: bool = False
 
