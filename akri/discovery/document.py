@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from ruamel.yaml import YAML
@@ -9,10 +10,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from akri.core.errors import InvalidDocumentError, Problem
 
-__all__ = ["read_document"]
+__all__ = ["read_document", "read_document_aside"]
 
 _MAXIMUM_LENGTH: Final = 1_000_000
 """Characters; an object in etcd is smaller than that."""
+_SHORT: Final = 1000
+"""Characters that are read in well under a second, whatever they are."""
 
 
 def read_document(title: str, text: str) -> object:
@@ -35,3 +38,10 @@ def read_document(title: str, text: str) -> object:
         # The reader lets these escape for dates, numbers and nesting that it cannot represent.
         raise InvalidDocumentError(title, [Problem("", f"not usable YAML: {type(error).__name__}")]) from error
     return document
+
+
+async def read_document_aside(title: str, text: str) -> object:
+    """Do the same without holding up the event loop: a long text is read in a worker thread."""
+    if len(text) <= _SHORT:
+        return read_document(title, text)
+    return await asyncio.to_thread(read_document, title, text)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar, cast
 
-from akri.core.errors import InvalidDocumentError, Problem, short
+from akri.core.errors import InvalidDocumentError, InvalidValueError, Problem, short
 
 __all__ = ["Fields"]
 
@@ -33,22 +33,29 @@ class Fields:
         """Note something that is wrong at `place`."""
         self._problems.append(Problem(place, message))
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Read a list of texts that must be there; it may be empty, its texts may not."""
+    def texts(self, name: str, read: Callable[[str], _T]) -> tuple[_T, ...]:
+        """Read a list of texts that must be there; it may be empty, its texts may not. Each goes through `read`.
+
+        `read` may raise InvalidValueError, which becomes a problem of that text.
+        """
         value = self._take(name)
-        if value is None:
-            missing = "is empty" if name in self._values else "is missing"
-            self.problem(name, f"{missing}: expected a list of texts")
+        if value is None and name not in self._values:
+            self.problem(name, "is missing: expected a list of texts")
             return ()
         if not isinstance(value, Sequence) or isinstance(value, str | bytes):
             self.problem(name, f"{short(value)} is not valid: expected a list of texts")
             return ()
-        items = cast("Sequence[object]", value)
-        for index, item in enumerate(items):
+        results: list[_T] = []
+        for index, item in enumerate(cast("Sequence[object]", value)):
+            place = f"{name}[{index}]"
             if not isinstance(item, str) or not item:
-                expected = "a text that is not empty (quotes make a text of a number)"
-                self.problem(f"{name}[{index}]", f"{short(item)} is not valid: expected {expected}")
-        return tuple(item for item in items if isinstance(item, str))
+                self.problem(place, f"{short(item)} is not valid: expected a text that is not empty (quotes make a text of a number)")
+                continue
+            try:
+                results.append(read(item))
+            except InvalidValueError as error:
+                self.problem(place, str(error))
+        return tuple(results)
 
     def choice(self, name: str, allowed: Collection[str], default: str) -> str:
         """Read one of a few texts."""

@@ -38,7 +38,7 @@ def parse_details(document: object) -> DebugEchoDetails:
         advice = "the name of the handler is no field of its details (it was before Akri 0.4): write what is inside it at the top level"
         raise InvalidDocumentError(TITLE, [Problem("debugEcho", advice)])
     fields = Fields(TITLE, document)
-    return fields.finish(DebugEchoDetails(fields.texts("descriptions")))
+    return fields.finish(DebugEchoDetails(fields.texts("descriptions", str)))
 
 
 def answer(details: DebugEchoDetails, availability: str) -> Snapshot:

@@ -8,7 +8,7 @@ from typing import Final
 
 from akri.core.ids import HandlerName
 from akri.discovery.debug_echo.details import TITLE, answer, parse_details
-from akri.discovery.document import read_document
+from akri.discovery.document import read_document_aside
 from akri.discovery.snapshot import Snapshot
 from akri.ports import Clock
 
@@ -36,7 +36,7 @@ class DebugEchoHandler:
     async def discover(self, details: str, properties: Mapping[str, bytes]) -> AsyncGenerator[Snapshot, None]:
         """Stream the devices; see akri.discovery.handler.Handler. The properties are not used."""
         del properties
-        wanted = parse_details(read_document(TITLE, details))
+        wanted = parse_details(await read_document_aside(TITLE, details))
         former: Snapshot | None = None
         while True:
             snapshot = answer(wanted, _read(self._availability))

@@ -6,7 +6,6 @@ from typing import Final
 
 from attrs import frozen
 
-from akri.core.errors import InvalidValueError
 from akri.discovery.fields import Fields
 from akri.discovery.udev.rules import Rule, parse_rule
 
@@ -33,14 +32,8 @@ class UdevDetails:
 def parse_details(document: object) -> UdevDetails:
     """Read udevRules, groupRecursive and permissions; raise InvalidDocumentError with every problem of every rule."""
     fields = Fields(TITLE, document)
-    rules: list[Rule] = []
-    for index, text in enumerate(fields.texts("udevRules")):
-        try:
-            rules.append(parse_rule(text))
-        except InvalidValueError as error:
-            fields.problem(f"udevRules[{index}]", str(error))
     details = UdevDetails(
-        tuple(rules),
+        fields.texts("udevRules", parse_rule),
         fields.flag("groupRecursive", default=False),
         fields.choice("permissions", _PERMISSIONS, "rwm"),
     )

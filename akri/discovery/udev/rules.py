@@ -137,7 +137,7 @@ def _key(text: str, here: str) -> Key:
 
 
 def _name(key: Key, name: str | None, here: str) -> str:
-    if (key in _NAMED) != bool(name):
+    if not (name if key in _NAMED else name is None):
         expected = f"{key.value}{{name}}" if key in _NAMED else f"{key.value} without braces"
         raise InvalidValueError(here, key.value if name is None else f"{key.value}{{{name}}}", expected)
     if key is not Key.ENV and name and (name.startswith("/") or ".." in name.split("/") or "\0" in name):

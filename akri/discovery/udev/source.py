@@ -17,7 +17,7 @@ import pyudev  # type: ignore[import-untyped]
 
 from akri.core.errors import DiscoveryError
 from akri.core.ids import HandlerName
-from akri.discovery.document import read_document
+from akri.discovery.document import read_document_aside
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.udev.details import TITLE, parse_details
 from akri.discovery.udev.match import KernelDevice, Scan, may_concern, may_match, names, snapshot
@@ -49,7 +49,7 @@ class UdevHandler:
     async def discover(self, details: str, properties: Mapping[str, bytes]) -> AsyncGenerator[Snapshot, None]:
         """Stream the devices; see akri.discovery.handler.Handler. The properties are not used."""
         del properties
-        wanted = parse_details(read_document(TITLE, details))
+        wanted = parse_details(await read_document_aside(TITLE, details))
         former: Snapshot | None = None
         with _listen() as news:
             while True:
