@@ -1,1 +1,1 @@
-"""Placeholder docstring."""
+"""The node's loop as a library: discovery, inventory, device plugins, claims and releases, over any platform."""
