@@ -34,11 +34,16 @@ def _lines(value: Mapping[str, int]) -> Mapping[str, int]:
 
 @frozen
 class Manifest:
-    """One document of a file. `lines`: for each place in it (`spec.capacity`, `items[0]`) its line, counted from 1."""
+    """One document of a file.
+
+    lines: for each place in it (`spec.capacity`, `items[0]`) its line, counted from 1. blocks: the places of texts that are
+    written as blocks (`key: |`), whose own first line is the one after the key's.
+    """
 
     document: Json
     line: int
     lines: Mapping[str, int] = field(converter=_lines, hash=False)
+    blocks: frozenset[str] = frozenset()
 
     def line_of(self, place: str) -> int:
         """Tell the line of a place; where the document has no such place, that of the nearest one around it."""
@@ -71,7 +76,7 @@ def read_manifests(text: str) -> Manifests:
             document = reading.value(node, "", 0)
             problems += reading.problems
             if not reading.problems:
-                documents.append(Manifest(document, _line(node), reading.lines))
+                documents.append(Manifest(document, _line(node), reading.lines, frozenset(reading.blocks)))
     except MarkedYAMLError as error:
         problems.append(_syntax_problem(error))
     except (YAMLError, ValueError, RecursionError) as error:
@@ -102,6 +107,7 @@ class _Reading:
         self._reader = reader
         self._left = _MAXIMUM_VALUES
         self.lines: dict[str, int] = {}
+        self.blocks: set[str] = set()
         self.problems: list[Problem] = []
 
     def _problem(self, node: Node, place: str, message: str) -> None:
@@ -122,8 +128,10 @@ class _Reading:
             case SequenceNode():
                 items = cast("list[Node]", node.value)
                 return [self.value(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(items)]
-            case _:
+            case ScalarNode():
                 return self._scalar(node, place)
+            case _:  # the reader has no other nodes
+                return None
 
     def _mapping(self, node: MappingNode, place: str, depth: int) -> Json:
         written: dict[str, Json] = {}
@@ -157,8 +165,10 @@ class _Reading:
         self._problem(key, place, "a key is not valid: expected a text")
         return ""
 
-    def _scalar(self, node: Node, place: str) -> Json:
+    def _scalar(self, node: ScalarNode, place: str) -> Json:
         if node.tag in _TEXTS:
+            if node.style == "|":
+                self.blocks.add(place)
             return str(node.value)
         if node.tag not in _PLAIN:
             self._problem(node, place, f"tag {short(str(node.tag))} is not known: expected a plain value")

@@ -201,8 +201,9 @@ def _object_factory(shape: type[AttrsInstance], converter: Converter) -> _Hook:
             raise _wrong_type(value, "an object")
         present = {str(key): item for key, item in value.items() if item is not None or key not in known}
         problems = list(check(present)) if check else []
+        result: object = None
         try:
-            result: object = build(present, shape)
+            result = build(present, shape)
         except ClassValidationError as group:
             problems += [problem for error in group.exceptions for problem in _problems(error, known)]
         if problems:

@@ -167,7 +167,7 @@ def _configuration_status() -> JsonObject:
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
     }
-    counters = {name: _COUNT for name in ("observedGeneration", "instances", "nodes", "brokers", "brokersReady")}
+    counters = dict.fromkeys(("observedGeneration", "instances", "nodes", "brokers", "brokersReady"), _COUNT)
     return _object({**counters, "conditions": conditions})
 
 

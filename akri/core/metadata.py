@@ -12,7 +12,7 @@ from akri.core.ids import ObjectKey
 
 __all__ = ["Json", "JsonObject", "ObjectMeta", "OwnerReference", "frozen_json"]
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value as JSON has it. Pod, job and service specs are kept like this: Akri hands them through."""
 JsonObject: TypeAlias = Mapping[str, Json]
 """A JSON object."""

@@ -127,12 +127,12 @@ def job_name(instance: InstanceName, generation: int) -> str:
 
 
 def instance_service_name(instance: InstanceName) -> str:
-    """Return the name of an Instance's Service: `<instance>-svc`; begins with `akri-` where the Instance's begins with a digit."""
+    """Return the name of an Instance's Service: `<instance>-svc`, with `akri-` before a name that begins with a digit."""
     return _service_name(f"{instance}-svc")
 
 
 def configuration_service_name(configuration: ConfigurationName) -> str:
-    """Return the name of a Configuration's Service: `<configuration>-svc`; begins with `akri-` where the Configuration's begins with a digit."""
+    """Return the name of a Configuration's Service: `<configuration>-svc`, with `akri-` before a name that begins with a digit."""
     return _service_name(f"{configuration}-svc")
 
 
@@ -184,10 +184,15 @@ class NameRefusal:
     other: ObjectKey
 
     @property
+    def resource(self) -> ResourceName:
+        """The kubelet resource that only one of them can have."""
+        return ResourceName(f"{_RESOURCE_PREFIX}{self.key.name}")
+
+    @property
     def message(self) -> str:
         """One sentence for a condition."""
-        resource = f"{_RESOURCE_PREFIX}{self.key.name}"
-        return f"{self.kind} {self.key} is refused: the kubelet resource {resource} belongs to the older {self.other_kind} {self.other}"
+        older = f"the older {self.other_kind} {self.other}"
+        return f"{self.kind} {self.key} is refused: the kubelet resource {self.resource} belongs to {older}"
 
 
 def _age(item: Configuration | Instance) -> tuple[bool, float, bool, ObjectKey]:
