@@ -1,0 +1,222 @@
+"""A small cluster in one process: a store, and nodes with a device manager, plugins over real sockets and an agent each.
+
+Time is virtual. Pods have no processes here: a test says when a container ends, so that it can say when it does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attrs import define, evolve, field
+
+from akri.agent.agent import Agent
+from akri.core.configuration import Configuration, DiscoveryRequest
+from akri.core.device import Device
+from akri.core.edits import ContainerEdits
+from akri.core.errors import AdmissionError
+from akri.core.ids import DeviceId, HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
+from akri.core.instance import Instance
+from akri.core.metadata import JsonObject, ObjectMeta
+from akri.core.reports import Reason
+from akri.deviceplugin.devices import ContainerRequest, PodRequest
+from akri.deviceplugin.host import PluginHost
+from akri.deviceplugin.manager import DeviceManager
+from akri.deviceplugin.pod_resources import PodResourcesClient
+from akri.discovery.handler import Handler
+from akri.platforms.local.memory import MemoryStore
+from akri.platforms.local.objects import Pod
+from akri.ports import Clock
+from akri.scheduling.model import Phase
+from akri.testing.clock import VirtualClock
+from akri.testing.faults import FaultyNodePlatform, Orders
+from akri.testing.source import ScriptedSource
+
+__all__ = ["HANDLER", "Cluster", "Node", "RunningPod", "cluster", "configuration", "device", "resource"]
+
+HANDLER = HandlerName("scripted")
+_PAUSE = 0.004
+
+
+def device(device_id: str, **properties: str) -> Device:
+    """Describe a device."""
+    return Device(DeviceId(device_id), properties)
+
+
+def configuration(name: str = "cam", capacity: int = 1, **annotations: str) -> Configuration:
+    """Describe a Configuration for the scripted source."""
+    metadata = ObjectMeta(ObjectKey("default", name), annotations={f"akri.sh/{key}": value for key, value in annotations.items()})
+    return Configuration(metadata, DiscoveryRequest(HANDLER), capacity=capacity)
+
+
+def resource(name: str) -> ResourceName:
+    """Name a resource of the kubelet."""
+    return ResourceName(f"akri.sh/{name}")
+
+
+@define(eq=False)
+class RunningPod:
+    """A pod that a node's kubelet admitted. Its containers run until the test ends them."""
+
+    node: Node
+    pod: Pod
+    edits: Mapping[str, ContainerEdits]
+
+    @property
+    def uid(self) -> str:
+        """Unique over all time."""
+        return self.pod.metadata.uid
+
+    async def end(self) -> None:
+        """Let all containers end; the pod is terminal, for the kubelet and in the API."""
+        self.node.manager.pod_ended(self.uid)
+        await self.node.store.change_pod(self.pod, lambda pod: evolve(pod, phase=Phase.SUCCEEDED))
+
+    async def delete(self) -> None:
+        """Delete it gracefully: it ends, and then it is removed."""
+        await self.end()
+        await self.node.store.remove_pod(self.pod)
+
+    async def force_delete(self) -> None:
+        """Delete it without grace: it is out of the API and out of List at once, and nothing proves its end."""
+        self.node.manager.pod_ended(self.uid)
+        await self.node.store.delete_pod(self.pod.metadata.key, force=True)
+
+
+@define(eq=False)
+class Node:
+    """One node: its kubelet's half and its agent."""
+
+    name: NodeName
+    store: MemoryStore
+    clock: VirtualClock
+    folder: Path
+    source: ScriptedSource
+    orders: Orders = field(factory=Orders)
+    manager: DeviceManager = field(init=False)
+    platform: FaultyNodePlatform = field(init=False)
+    agent: Agent = field(init=False)
+    host: PluginHost = field(init=False)
+    _tasks: list[asyncio.Task[None]] = field(factory=list[asyncio.Task[None]])
+
+    def __attrs_post_init__(self) -> None:
+        """Make the device manager; nothing runs yet."""
+        self.manager = DeviceManager(self.folder / "p", self.folder / "r.sock", clock=self.clock)
+        self.platform = FaultyNodePlatform(self.store.node(self.name), self.orders, self.clock)
+
+    def start_agent(self) -> None:
+        """Start an agent that remembers nothing of a former one."""
+
+        def make(clock: Clock, poll_interval: float | None = None) -> Handler:
+            return self.source
+
+        self.host = PluginHost(
+            self.folder / "p",
+            lambda name, ids: self.agent.allocate(name, ids),
+            clock=self.clock,
+            answered=lambda name, ids, at: self.agent.answered(name, ids),
+            failed=lambda name, ids: self.agent.answered(name, ids),
+            kubelet_started=lambda at: self.agent.kubelet_started(),
+        )
+        client = PodResourcesClient(self.folder / "r.sock", self.clock)
+        self.agent = Agent(self.name, self.platform, self.clock, {HANDLER: make}, self.host, client.list)
+        self._tasks = [asyncio.ensure_future(self.agent.run()), asyncio.ensure_future(self.host.run())]
+
+    async def stop_agent(self) -> None:
+        """End the agent as a kill would: whatever it was doing stays half done."""
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        failures = [result for result in results if isinstance(result, Exception)]
+        if failures:
+            raise ExceptionGroup("the agent failed", failures)
+
+    async def run_pod(
+        self, name: str, asked: Mapping[ResourceName, int], *, init: Mapping[ResourceName, int] | None = None, containers: int = 1
+    ) -> RunningPod:
+        """Create a pod on this node and admit it. Raises AdmissionError after the pod has failed, as the kubelet lets it."""
+        pod = await self.store.create_pod(ObjectKey("default", name), _spec(asked, init, containers), node=self.name)
+        inits = (ContainerRequest("init", init),) if init else ()
+        mains = tuple(ContainerRequest(f"main-{index}", asked) for index in range(containers))
+        admission = asyncio.ensure_future(self.manager.admit(PodRequest(pod.metadata.key, pod.metadata.uid, mains, inits)))
+        try:
+            await self.clock.run_until(admission.done, 60)
+            edits = await admission
+        except AdmissionError as error:
+            text = str(error)
+            await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.FAILED, reason=error.reason, message=text))
+            raise
+        running = await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.RUNNING))
+        return RunningPod(self, running or pod, edits)
+
+    def devices(self, name: str) -> Mapping[PluginDeviceId, bool]:
+        """What the kubelet was told of a resource."""
+        return self.manager.devices.get(resource(name), {})
+
+    def healthy(self, name: str) -> Sequence[str]:
+        """Ids of a resource that the kubelet would give to somebody."""
+        return sorted(id_ for id_, healthy in self.devices(name).items() if healthy)
+
+
+def _spec(asked: Mapping[ResourceName, int], init: Mapping[ResourceName, int] | None, containers: int) -> JsonObject:
+    main: list[JsonObject] = [{"name": f"main-{index}", "resources": {"limits": dict(asked)}} for index in range(containers)]
+    inits: list[JsonObject] = [{"name": "init", "resources": {"limits": dict(init)}}] if init else []
+    return {"initContainers": inits, "containers": main}
+
+
+@define(eq=False)
+class Cluster:
+    """The store, the nodes and the clock that they all run on."""
+
+    store: MemoryStore
+    clock: VirtualClock
+    nodes: Sequence[Node]
+
+    async def until(self, condition: Callable[[], bool], limit: float = 30.0) -> float:
+        """Let time pass until a condition holds; return how many virtual seconds that took."""
+        begin = self.clock.now()
+        await self.clock.run_until(condition, limit)
+        return self.clock.now() - begin
+
+    async def apply(self, wanted: Configuration) -> None:
+        """Apply a Configuration and wait until its devices can be allocated on every node."""
+        await self.store.apply(wanted)
+        await self.until(lambda: all(node.healthy(wanted.name) for node in self.nodes))
+
+    def instance(self, index: int = 0) -> Instance:
+        """One of the Instances, in the order of their names."""
+        return sorted(self.store.instances, key=lambda instance: instance.key)[index]
+
+    def usages(self) -> dict[str, str]:
+        """Every slot that is held, and by whom."""
+        held = {slot: text for instance in self.store.instances for slot, text in instance.device_usage.items()}
+        return {slot: text for slot, text in sorted(held.items()) if text}
+
+    def reasons(self) -> set[Reason]:
+        """Reasons of all events so far."""
+        return {event.reason for event in self.store.events}
+
+
+@asynccontextmanager
+async def cluster(*devices: Device, nodes: int = 1, shared: bool = True) -> AsyncIterator[Cluster]:
+    """Make a cluster whose nodes all see these devices, or each the same ids as devices of its own."""
+    clock = VirtualClock(pause=_PAUSE)
+    store = MemoryStore(clock)
+    with tempfile.TemporaryDirectory(prefix="akri-") as folder:
+        names = [NodeName(f"node-{letter}") for letter in "abcdefgh"[:nodes]]
+        made = [Node(name, store, clock, Path(folder) / name[-1], ScriptedSource(HANDLER, shared=shared)) for name in names]
+        for node in made:
+            node.source.show(*devices)
+            await store.register_node(node.name)
+            await node.manager.start()
+            node.start_agent()
+        try:
+            yield Cluster(store, clock, made)
+        finally:
+            for node in made:
+                await node.stop_agent()
+                await node.manager.stop()
