@@ -108,7 +108,12 @@ class NotPermittedError(AkriError):
 
 
 class KubeletError(AkriError):
-    """The kubelet, or whatever plays it on this node, could not be reached or refused a call."""
+    """A call between a kubelet, or whatever plays it, and a device plugin failed; `code` is gRPC's name of the reason."""
+
+    def __init__(self, message: str, code: str = "UNKNOWN") -> None:
+        """Take the sentence for the user and gRPC's status code by its name, `RESOURCE_EXHAUSTED`."""
+        super().__init__(message)
+        self.code = code
 
 
 class AdmissionError(AkriError):

@@ -39,7 +39,7 @@ class Checkpoint:
     """Who has which devices, and which healthy devices each resource had."""
 
     ledger: Ledger = field(factory=Ledger)
-    registered: Mapping[ResourceName, DeviceIds] = field(factory=dict, hash=False)
+    registered: Mapping[ResourceName, DeviceIds] = field(factory=dict[ResourceName, DeviceIds], hash=False)
 
 
 def _checksum(data: Json) -> int:
@@ -137,7 +137,7 @@ class CheckpointFile:
         except (InvalidValueError, UnicodeDecodeError) as error:
             aside = self._path.with_name(self._path.name + ".damaged")
             self._path.replace(aside)
-            _LOG.error("set a damaged checkpoint aside file=%s error=%s", aside, error)  # noqa: TRY400 - the sentence says it all
+            _LOG.error("set a damaged checkpoint aside file=%s error=%s", aside, error)
             return Checkpoint()
 
     async def save(self) -> None:

@@ -48,7 +48,7 @@ class ContainerRequest:
     """A container and how many devices of each resource it asks for; `sidecar` marks a restartable init container."""
 
     name: str
-    resources: Mapping[ResourceName, int] = field(factory=dict, converter=_counts, hash=False)
+    resources: Mapping[ResourceName, int] = field(factory=dict[ResourceName, int], converter=_counts, hash=False)
     sidecar: bool = False
 
 
@@ -71,7 +71,7 @@ class PodRequest:
 class ResourceState:
     """What a plugin last said: the whole device list, true for healthy. stopped_at: when its stream ended, None while it is open."""
 
-    devices: Mapping[PluginDeviceId, bool] = field(factory=dict, converter=_health, hash=False)
+    devices: Mapping[PluginDeviceId, bool] = field(factory=dict[PluginDeviceId, bool], converter=_health, hash=False)
     stopped_at: float | None = None
 
     @property

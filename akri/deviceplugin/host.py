@@ -10,19 +10,23 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from grpc import RpcError
+from attrs import frozen
 
 from akri.core.edits import ContainerEdits
+from akri.core.errors import KubeletError
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.deviceplugin import wire
 from akri.deviceplugin.plugin import Allocate, Handlers, Plugin, Prefer, socket_name
-from akri.deviceplugin.transport import call, check_socket_path, connect, error_text
+from akri.deviceplugin.transport import call, check_socket_path, connect
 from akri.deviceplugin.turns import Turns
 from akri.deviceplugin.wire import DeviceIds
 from akri.ports import Clock
+
+if TYPE_CHECKING:
+    from grpc import aio
 
 __all__ = ["KUBELET_SOCKET", "PluginHost"]
 
@@ -48,6 +52,14 @@ def _ignore_failure(_resource: ResourceName, _ids: DeviceIds) -> None:
 
 def _ignore_start(_at: float) -> None:
     pass
+
+
+@frozen(eq=False)
+class _Kubelet:
+    """One life of a kubelet: what tells its kubelet.sock from the next one, and the connection to it."""
+
+    identity: tuple[int, int]
+    channel: aio.Channel
 
 
 class PluginHost:
@@ -88,7 +100,7 @@ class PluginHost:
         self._work: set[asyncio.Task[tuple[ContainerEdits, ...]]] = set()
         self._turns = Turns(_AT_ONCE)
         self._group: asyncio.TaskGroup | None = None
-        self._kubelet: tuple[int, int] | None = None
+        self._kubelet: _Kubelet | None = None
 
     @property
     def streaming(self) -> frozenset[ResourceName]:
@@ -117,12 +129,15 @@ class PluginHost:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._kubelet = self._identity()
+                await self._look()
                 for plugin in sorted(self._plugins.values(), key=lambda plugin: not plugin.in_use):
                     self._start(group, plugin)
                 await self._watch_kubelet()
         finally:
             self._group = None
+            if self._kubelet is not None:
+                await self._kubelet.channel.close()
+                self._kubelet = None
             for task in self._work:
                 task.cancel()
             await asyncio.gather(*self._work, return_exceptions=True)
@@ -156,7 +171,7 @@ class PluginHost:
             if self._tasks.get(plugin.resource) is asyncio.current_task():
                 del self._tasks[plugin.resource]
 
-    async def _pause(self, plugin: Plugin, kubelet: tuple[int, int] | None, attempt: int) -> None:
+    async def _pause(self, plugin: Plugin, kubelet: _Kubelet | None, attempt: int) -> None:
         """Wait for the next try, or for another kubelet than the one that was tried."""
         plugin.wake.clear()
         plugin.retry_at = self._clock.now() + NETWORK_BACK_OFF.seconds(attempt, self._clock.random())
@@ -177,17 +192,13 @@ class PluginHost:
         async with self._turns.turn(urgent=plugin.in_use):
             if self._kubelet is None or plugin.withdrawn:
                 return False
-            channel = connect(self._directory / KUBELET_SOCKET)
             try:
                 endpoint = await plugin.open(int(self._clock.random() * 2**32))
                 request = wire.write_registration(wire.Registration(wire.VERSION, endpoint, plugin.resource))
-                await call(channel, wire.REGISTER, request, timeout=_REGISTER_TIMEOUT)
-            except (RpcError, OSError) as error:
-                text = error_text(error) if isinstance(error, RpcError) else str(error)
-                _LOG.warning("registration failed resource=%s error=%s", plugin.resource, text)
+                await call(self._kubelet.channel, wire.REGISTER, request, seconds=_REGISTER_TIMEOUT)
+            except (KubeletError, OSError) as error:
+                _LOG.warning("registration failed resource=%s error=%s", plugin.resource, error)
                 return False
-            finally:
-                await channel.close()
         _LOG.info("registered resource=%s socket=%s", plugin.resource, endpoint)
         return True
 
@@ -200,9 +211,7 @@ class PluginHost:
     async def _watch_kubelet(self) -> None:
         while True:
             await self._clock.sleep(_POLL)
-            identity = self._identity()
-            started = identity is not None and identity != self._kubelet
-            self._kubelet = identity
+            started = await self._look()
             if started:
                 _LOG.info("the kubelet started")
                 self._kubelet_started(self._clock.now())
@@ -211,10 +220,20 @@ class PluginHost:
             for plugin in sorted(waiting, key=lambda plugin: not plugin.in_use):
                 plugin.wake.set()
 
-    def _identity(self) -> tuple[int, int] | None:
-        """Tell one kubelet.sock from the next one; inode numbers alone are used again at once on some file systems."""
+    async def _look(self) -> bool:
+        """Look at kubelet.sock; tell whether there is one and it is another than before."""
+        known = self._kubelet
+        path = self._directory / KUBELET_SOCKET
         try:
-            status = (self._directory / KUBELET_SOCKET).stat()
+            status = path.stat()
         except OSError:
-            return None
-        return status.st_ino, status.st_ctime_ns
+            identity = None
+        else:
+            # Inode numbers alone will not do: some file systems use one again at once.
+            identity = (status.st_ino, status.st_ctime_ns)
+        if known is not None and known.identity == identity:
+            return False
+        self._kubelet = None if identity is None else _Kubelet(identity, connect(path))
+        if known is not None:
+            await known.channel.close()
+        return self._kubelet is not None

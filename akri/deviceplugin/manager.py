@@ -13,12 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-import grpc
 from attrs import frozen
 
 from akri.core.edits import ContainerEdits
-from akri.core.errors import AdmissionError, AkriError
-from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
+from akri.core.errors import AdmissionError, AkriError, KubeletError
+from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
 from akri.deviceplugin.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointFile
 from akri.deviceplugin.devices import (
@@ -52,7 +51,7 @@ _LOG: Final = logging.getLogger(__name__)
 _LIST_RATE: Final = 100.0
 _LIST_BURST: Final = 10.0
 _READMIT_AFTER: Final = 1.0
-_SAVE_AFTER: Final = 0.05
+_SAVE_AFTER: Final = 0.2
 
 
 def _ignore_rejection(_pod: PodRequest, _error: AdmissionError) -> None:
@@ -299,10 +298,10 @@ class DeviceManager:
     def _list_methods(self) -> Mapping[str, MethodHandler]:
         return {wire.LIST_POD_RESOURCES: unary_method(self._list)}
 
-    async def _list(self, _request: bytes, context: Context) -> bytes:
+    async def _list(self, _request: bytes, _context: Context) -> bytes:
         self._bucket, allowed = self._bucket.take(self._clock.now())
         if not allowed or self.faults.exhaust_list():
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "rejected by rate limit")
+            raise KubeletError("rejected by rate limit", "RESOURCE_EXHAUSTED")
         if self.faults.unsynced:
             return wire.write_pod_resources(())
         self._purge()

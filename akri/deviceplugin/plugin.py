@@ -58,7 +58,7 @@ class _Session:
     """One server on one socket; `streams` are the open ListAndWatch calls."""
 
     path: Path
-    streams: set[object] = field(factory=set)
+    streams: set[object] = field(factory=set[object])
 
 
 class Plugin:
@@ -175,8 +175,7 @@ class Plugin:
             return ()
         try:
             return self._handlers.prefer(self.resource, query.available, query.must_include, query.size)
-        except Exception:
-            # An error here would fail the pod; no preference only leaves the choice to the kubelet.
+        except Exception:  # noqa: BLE001 - an error would fail the pod; no preference only leaves the choice to the kubelet
             _LOG.exception("no preference because of an unexpected error resource=%s", self.resource)
             return ()
 

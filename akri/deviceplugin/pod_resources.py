@@ -7,14 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import grpc
-from grpc import aio
-
 from akri.core.errors import KubeletError
 from akri.core.evidence import Listing
 from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
-from akri.deviceplugin.transport import call, connect, error_text
+from akri.deviceplugin.transport import call, connect
 from akri.ports import Clock
 
 __all__ = ["PodResourcesClient", "users"]
@@ -54,10 +51,10 @@ class PodResourcesClient:
                 await self._clock.sleep(_PAUSE * attempt * (1 + self._clock.random()))
                 sent_at = self._clock.now()
                 try:
-                    answer = await call(channel, wire.LIST_POD_RESOURCES, wire.EMPTY, timeout=_TIMEOUT)
-                except aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or attempt == _TRIES - 1:
-                        raise KubeletError(f"cannot list pod resources at {self._socket}: {error_text(error)}") from error
+                    answer = await call(channel, wire.LIST_POD_RESOURCES, wire.EMPTY, seconds=_TIMEOUT)
+                except KubeletError as error:
+                    if error.code != "RESOURCE_EXHAUSTED" or attempt == _TRIES - 1:
+                        raise KubeletError(f"cannot list pod resources at {self._socket}: {error}", error.code) from error
                 else:
                     return Listing(sent_at, users(wire.read_pod_resources(answer)))
         finally:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
-
-from grpc import RpcError
+from typing import TYPE_CHECKING, Final, Protocol
 
 from akri.core.edits import ContainerEdits
-from akri.core.errors import InvalidValueError, KubeletError
+from akri.core.errors import AkriError, InvalidValueError, KubeletError
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
 from akri.deviceplugin.faults import Faults
 from akri.deviceplugin.tasks import Tasks
-from akri.deviceplugin.transport import call, connect, error_text, unary_method, watch
+from akri.deviceplugin.transport import call, connect, unary_method, watch
 from akri.deviceplugin.wire import DeviceIds
 from akri.ports import Clock
 
@@ -38,7 +36,6 @@ _PRE_START_TIMEOUT: Final = 30.0
 _LONGEST_DOMAIN: Final = 253 - len("requests.")
 _DOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_T = TypeVar("_T")
 
 
 class Listener(Protocol):
@@ -111,10 +108,7 @@ class Registry:
         check_registration(registration)
         channel = connect(self._directory / registration.endpoint)
         try:
-            options = wire.read_options(await call(channel, wire.OPTIONS, wire.EMPTY, timeout=_DIAL_TIMEOUT, wait=True))
-        except RpcError as error:
-            await channel.close()
-            raise KubeletError(f"failed to dial device plugin with endpoint {registration.endpoint}: {error_text(error)}") from error
+            options = wire.read_options(await call(channel, wire.OPTIONS, wire.EMPTY, seconds=_DIAL_TIMEOUT, wait=True))
         except BaseException:
             await channel.close()
             raise
@@ -130,10 +124,8 @@ class Registry:
                 devices = wire.read_device_list(data)
                 if self._endpoints.get(endpoint.resource) is endpoint:
                     self._listener.listed(endpoint.resource, devices)
-        except RpcError as error:
-            _LOG.info("device list ended resource=%s error=%s", endpoint.resource, error_text(error))
-        except InvalidValueError as error:
-            _LOG.warning("device list cannot be read resource=%s error=%s", endpoint.resource, error)
+        except AkriError as error:
+            _LOG.info("device list failed resource=%s error=%s", endpoint.resource, error)
         finally:
             self._open.discard(endpoint)
             self._ended(endpoint)
@@ -161,7 +153,7 @@ class Registry:
         endpoint = self._endpoint(resource)
         work = call(endpoint.channel, wire.ALLOCATE, wire.write_allocate_request(ids))
         after = self._faults.take_cut()
-        data = await _answer(work if after is None else self._cut(endpoint, work, after))
+        data = await (work if after is None else self._cut(endpoint, work, after))
         await self._faults.answers.wait()
         responses = wire.read_allocate_response(data)
         if not responses:
@@ -182,7 +174,7 @@ class Registry:
         endpoint = self._endpoint(resource)
         if not endpoint.options.preferred_allocation:
             return ()
-        data = await _answer(call(endpoint.channel, wire.PREFERRED, wire.write_preferred_request(query)))
+        data = await call(endpoint.channel, wire.PREFERRED, wire.write_preferred_request(query))
         responses = wire.read_preferred_response(data)
         return responses[0] if responses else ()
 
@@ -193,17 +185,4 @@ class Registry:
         """
         endpoint = self._endpoints.get(resource)
         if endpoint is not None and endpoint.options.pre_start_required:
-            await _answer(call(endpoint.channel, wire.PRE_START, wire.write_pre_start_request(ids), timeout=_PRE_START_TIMEOUT))
-
-
-async def _answer(work: Awaitable[_T]) -> _T:
-    try:
-        return await work
-    except RpcError as error:
-        raise KubeletError(error_text(error)) from error
-    except asyncio.CancelledError:
-        # grpc.aio cancels calls of a channel that is closed under them; only a task that was cancelled itself ends here.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise KubeletError("rpc error: code = Canceled desc = the connection was closed") from None
+            await call(endpoint.channel, wire.PRE_START, wire.write_pre_start_request(ids), seconds=_PRE_START_TIMEOUT)

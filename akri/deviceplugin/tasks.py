@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Final, TypeVar
+from typing import Final
 
 __all__ = ["Tasks"]
 
 _LOG: Final = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 
 class Tasks:
@@ -18,20 +17,23 @@ class Tasks:
 
     def __init__(self) -> None:
         """Own nothing yet."""
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
-        """Run `work` until it ends or `stop` is called; a failure is logged unless somebody else awaits the task."""
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        """Run `work` until it ends or `stop` is called; a failure is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("a task failed", exc_info=error)
 
     async def stop(self) -> None:
         """Cancel all tasks and wait for their end."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
-        for result in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(result, Exception):
-                _LOG.error("a task failed while it was ended", exc_info=result)
+        if tasks:
+            await asyncio.wait(tasks)

@@ -5,16 +5,18 @@ grpc.aio swallows errors of its own serialisers; handlers and callers here get r
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import grpc
 from grpc import aio
 
-from akri.core.errors import AkriError, InvalidValueError
+from akri.core.errors import AkriError, InvalidValueError, KubeletError
 
 if TYPE_CHECKING:
     Context: TypeAlias = aio.ServicerContext[bytes, bytes]
@@ -22,11 +24,21 @@ if TYPE_CHECKING:
 
     DoneCallback: TypeAlias = _DoneCallback[bytes, bytes]
     MethodHandler: TypeAlias = grpc.RpcMethodHandler[bytes, bytes]
-    StreamCall: TypeAlias = aio.UnaryStreamCall[bytes, bytes]
     UnaryCallable: TypeAlias = aio.UnaryUnaryMultiCallable[bytes, bytes]
     StreamCallable: TypeAlias = aio.UnaryStreamMultiCallable[bytes, bytes]
 
-__all__ = ["MAX_MESSAGE", "MAX_PATH", "call", "check_socket_path", "connect", "error_text", "serve", "stream_method", "unary_method", "watch", "when_done"]
+__all__ = [
+    "MAX_MESSAGE",
+    "MAX_PATH",
+    "call",
+    "check_socket_path",
+    "connect",
+    "serve",
+    "stream_method",
+    "unary_method",
+    "watch",
+    "when_done",
+]
 
 MAX_PATH: Final = 107
 """Longest path of a unix socket on Linux, in bytes."""
@@ -78,14 +90,18 @@ def unary_method(answer: Callable[[bytes, Context], Awaitable[bytes]]) -> Method
     async def behaviour(request: bytes, context: Context) -> bytes:
         try:
             return await answer(request, context)
+        except KubeletError as error:
+            await context.abort(grpc.StatusCode[error.code], str(error))
+            raise
         except AkriError as error:
-            code, text = grpc.StatusCode.FAILED_PRECONDITION, str(error)
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+            raise
         except aio.AbortError:
             raise
         except Exception as error:
             _LOG.exception("unexpected error while answering a call")
-            code, text = grpc.StatusCode.INTERNAL, f"internal error: {type(error).__name__}"
-        await context.abort(code, text)
+            await context.abort(grpc.StatusCode.INTERNAL, f"internal error: {type(error).__name__}")
+            raise
 
     return cast("MethodHandler", grpc.unary_unary_rpc_method_handler(behaviour))
 
@@ -126,22 +142,36 @@ def connect(path: Path) -> aio.Channel:
     return aio.insecure_channel(f"unix:{check_socket_path(path)}", options=_CLIENT_OPTIONS)
 
 
-async def call(channel: aio.Channel, method: str, request: bytes, *, timeout: float | None = None, wait: bool = False) -> bytes:
-    """Make a call of one request and one answer; raises grpc.aio.AioRpcError. `wait`: for the peer to listen, within the time."""
+async def call(channel: aio.Channel, method: str, request: bytes, *, seconds: float | None = None, wait: bool = False) -> bytes:
+    """Make a call of one request and one answer, within `seconds`. `wait`: for the peer to listen. Raises KubeletError."""
     callable_: UnaryCallable = channel.unary_unary(method)
-    return await callable_(request, timeout=timeout, wait_for_ready=wait)
+    with _own_errors():
+        return await callable_(request, timeout=seconds, wait_for_ready=wait)
 
 
-def watch(channel: aio.Channel, method: str, request: bytes) -> StreamCall:
-    """Make a call of one request and many answers."""
+async def watch(channel: aio.Channel, method: str, request: bytes) -> AsyncGenerator[bytes]:
+    """Make a call of one request and many answers; ends when the peer ends it. Raises KubeletError."""
     callable_: StreamCallable = channel.unary_stream(method)
-    return callable_(request)
+    with _own_errors():
+        async for answer in callable_(request):
+            yield answer
 
 
-def error_text(error: grpc.RpcError) -> str:
-    """Print a failed call as Go programs do, the kubelet among them: `rpc error: code = Internal desc = ...`."""
-    if not isinstance(error, aio.AioRpcError):
-        return str(error)
-    code = error.code()
+@contextmanager
+def _own_errors() -> Generator[None]:
+    """Turn gRPC's errors into ours, printed as Go programs do, the kubelet among them: `rpc error: code = Internal desc = ...`."""
+    try:
+        yield
+    except aio.AioRpcError as error:
+        raise _failed(error.code(), error.details() or "") from error
+    except asyncio.CancelledError:
+        # grpc.aio also cancels the calls of a channel that is closed under them; that is no reason to end their task.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise _failed(grpc.StatusCode.CANCELLED, "the connection was closed") from None
+
+
+def _failed(code: grpc.StatusCode, text: str) -> KubeletError:
     name = "Canceled" if code is grpc.StatusCode.CANCELLED else "".join(part.capitalize() for part in code.name.split("_"))
-    return f"rpc error: code = {name} desc = {error.details() or ''}"
+    return KubeletError(f"rpc error: code = {name} desc = {text}", code.name)
