@@ -1,9 +1,9 @@
 """For people who write brokers: read the devices that a container was given. Standard library only, nothing else of akri.
 
-    from akri import broker
-
-    camera = broker.device()
-    print(camera.text("ONVIF_DEVICE_SERVICE_URL"), camera.integer("FRAMES_PER_SECOND", default=10))
+>>> from akri import broker
+>>> camera = broker.device(environ={"ONVIF_DEVICE_UUID": "1f2e", "ONVIF_DEVICE_UUID_8120FE": "1f2e"})
+>>> camera.text("ONVIF_DEVICE_UUID"), camera.integer("FRAMES_PER_SECOND", default=10)
+('1f2e', 10)
 """
 
 from akri.broker.environment import (

@@ -245,7 +245,7 @@ def _boolean(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    from pathlib import Path
+    from pathlib import Path  # noqa: PLC0415 - many brokers never need it
 
     if not text.startswith("/") or "\0" in text:
         raise ValueError

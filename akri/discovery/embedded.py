@@ -43,13 +43,13 @@ def embedded_handlers(
 
     def debug_echo(clock: Clock, poll_interval: float | None = None) -> Handler:
         with _extra("agent"):
-            from akri.discovery.debug_echo.source import AVAILABILITY_FILE, DebugEchoHandler
+            from akri.discovery.debug_echo.source import AVAILABILITY_FILE, DebugEchoHandler  # noqa: PLC0415 - loaded when it is used
         file = debug_echo_availability or AVAILABILITY_FILE
         return DebugEchoHandler(clock, shared=debug_echo_shared, availability=file, poll_interval=poll_interval or 1.0)
 
     def udev(clock: Clock, poll_interval: float | None = None) -> Handler:
         with _extra("agent,udev"):
-            from akri.discovery.udev.source import UdevHandler
+            from akri.discovery.udev.source import UdevHandler  # noqa: PLC0415 - loaded when it is used
         return UdevHandler(clock, poll_interval=poll_interval or 10.0)
 
     factories: dict[HandlerName, HandlerFactory] = {_DEBUG_ECHO: debug_echo, _UDEV: udev}
@@ -68,20 +68,20 @@ def details_parsers() -> Mapping[HandlerName, Callable[[str], object]]:
 
 
 def _parse_debug_echo(text: str) -> object:
-    from akri.discovery.debug_echo.details import TITLE, parse_details
+    from akri.discovery.debug_echo.details import TITLE, parse_details  # noqa: PLC0415 - loaded when it is used
 
     return parse_details(_read(TITLE, text))
 
 
 def _parse_udev(text: str) -> object:
-    from akri.discovery.udev.details import TITLE, parse_details
+    from akri.discovery.udev.details import TITLE, parse_details  # noqa: PLC0415 - loaded when it is used
 
     return parse_details(_read(TITLE, text))
 
 
 def _read(title: str, text: str) -> object:
     with _extra("agent"):
-        from akri.discovery.document import read_document
+        from akri.discovery.document import read_document  # noqa: PLC0415 - loaded when it is used
     return read_document(title, text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
 
 from attrs import field, frozen
 
@@ -142,16 +142,16 @@ def _values(condition: Condition, device: KernelDevice) -> Iterable[str] | None:
         case Key.TAG | Key.TAGS:
             return device.tags
         case Key.DEVPATH:
-            value = device.devpath
+            return (device.devpath,)
         case Key.DRIVER | Key.DRIVERS:
-            value = device.driver
+            return (device.driver,)
         case Key.ENV:
-            value = device.properties.get(condition.name, "")
+            return (device.properties.get(condition.name, ""),)
         case Key.KERNEL | Key.KERNELS:
-            value = device.name
+            return (device.name,)
         case Key.SUBSYSTEM | Key.SUBSYSTEMS:
-            value = device.subsystem
-    return (value,)
+            return (device.subsystem,)
+    assert_never(condition.key)
 
 
 def _attribute(condition: Condition, device: KernelDevice) -> Iterable[str] | None:

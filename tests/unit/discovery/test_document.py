@@ -46,10 +46,12 @@ def test_an_error_names_the_line(text: str, line: int) -> None:
 @example("\x00")
 @example("<<: 1")
 def test_no_text_escapes_as_another_error(text: str) -> None:
+    caught = None
     try:
         read_document("details", text)
     except InvalidDocumentError as error:
-        assert error.problems[0].message
+        caught = error
+    assert caught is None or caught.problems[0].message
 
 
 def test_a_huge_text_is_refused_unread() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
-from ruamel.yaml import YAML
 
 from akri.core.errors import InvalidDocumentError, InvalidValueError
 from akri.core.ids import HandlerName
+from akri.discovery.document import read_document
 from akri.discovery.embedded import HANDLER_NAMES, details_parsers, embedded_handlers
 from akri.testing.clock import VirtualClock
 
@@ -43,10 +44,9 @@ def test_handlers_say_who_can_reach_their_devices(*, shared: bool) -> None:
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_upstream_samples_are_accepted(sample: Path) -> None:
-    parsers = details_parsers()
-    document = YAML(typ="safe", pure=True).load(sample.read_text("utf-8"))
-    handler = document["spec"].get("discoveryHandler", {"name": "", "discoveryDetails": ""})
-    parse = parsers.get(HandlerName(handler["name"]))
+    spec = cast("dict[str, dict[str, dict[str, str]]]", read_document(sample.name, sample.read_text("utf-8")))["spec"]
+    handler = spec.get("discoveryHandler", {"name": "", "discoveryDetails": ""})
+    parse = details_parsers().get(HandlerName(handler["name"]))
     assert parse is None or parse(handler["discoveryDetails"]) is not None
 
 
@@ -59,6 +59,7 @@ def test_parsers_refuse_bad_details() -> None:
 def test_nothing_is_loaded_before_it_is_used() -> None:
     program = """
 import sys
+from akri.discovery.document import read_document
 from akri.discovery.embedded import details_parsers, embedded_handlers
 embedded_handlers(["debugEcho", "udev"]), details_parsers()
 print(sorted({"pyudev", "ruamel.yaml"} & set(sys.modules)))
@@ -79,6 +80,7 @@ def test_a_missing_library_is_named_with_its_extra(module: str, use: str, extra:
 import sys
 sys.modules[{module!r}] = None
 from akri.core.errors import DiscoveryError
+from akri.discovery.document import read_document
 from akri.discovery.embedded import details_parsers, embedded_handlers
 from akri.testing.clock import VirtualClock
 try:
