@@ -13,11 +13,9 @@ from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, ObjectMeta, frozen_json
 from akri.core.naming import LABEL_CONTROLLER, LABEL_VALUE_CONTROLLER, resource_name
 from akri.platforms.local.pod_spec import device_requests
-from akri.scheduling.model import BrokerJob, BrokerPod, BrokerService, NodeState, Phase
+from akri.scheduling.model import ANNOTATION_ATTEMPT, ANNOTATION_HASH, BrokerJob, BrokerPod, BrokerService, NodeState, Phase
 
 __all__ = [
-    "ANNOTATION_ATTEMPT",
-    "ANNOTATION_BROKER_HASH",
     "UNASSIGNED",
     "Job",
     "Node",
@@ -32,12 +30,8 @@ __all__ = [
     "pod_observation",
 ]
 
-ANNOTATION_ATTEMPT: Final = "akri.sh/attempt"
-"""Annotation on a broker: how many times in a row its predecessors failed."""
-ANNOTATION_BROKER_HASH: Final = "akri.sh/broker-hash"
-"""Annotation on a broker or service: hash of what it was made from."""
 UNASSIGNED: Final = NodeName("")
-"""Node of a pod for which no node is ready."""
+"""Node of a pod for which no node was found yet."""
 
 
 @frozen
@@ -51,12 +45,14 @@ class Stored:
 class Pod(Stored):
     """A pod; `instance` is the Instance that it serves as a broker, None for a user's.
 
-    started, finished: seconds since the epoch, 0 where it has not happened. grace: seconds between the request to end
+    node: where it is to run. bound: that node took it, as a scheduler binds a pod once the node has what it asks for; until
+    then its agent does not see it. started, finished: seconds since the epoch, 0 where it has not happened. grace: seconds between the request to end
     and the kill, once its deletion was asked for.
     """
 
     spec: JsonObject = field(converter=frozen_json, hash=False)
     node: NodeName = UNASSIGNED
+    bound: bool = False
     instance: ObjectKey | None = None
     phase: Phase = Phase.PENDING
     reason: str = ""
@@ -107,7 +103,7 @@ def broker_pod(pod: Pod) -> BrokerPod | None:
         node=pod.node,
         phase=pod.phase,
         attempt=_attempt(pod.metadata),
-        spec_hash=pod.metadata.annotations.get(ANNOTATION_BROKER_HASH, ""),
+        spec_hash=pod.metadata.annotations.get(ANNOTATION_HASH, ""),
         created=pod.metadata.created,
         started=pod.started,
         finished=pod.finished,
@@ -122,7 +118,7 @@ def broker_job(job: Job) -> BrokerJob:
         key=job.metadata.key,
         uid=job.metadata.uid,
         instance=job.instance,
-        spec_hash=job.metadata.annotations.get(ANNOTATION_BROKER_HASH, ""),
+        spec_hash=job.metadata.annotations.get(ANNOTATION_HASH, ""),
         attempt=_attempt(job.metadata),
         created=job.metadata.created,
         finished=job.finished,
@@ -135,7 +131,7 @@ def broker_job(job: Job) -> BrokerJob:
 
 def broker_service(service: Service) -> BrokerService:
     """Show a service as the controller sees it."""
-    spec_hash = service.metadata.annotations.get(ANNOTATION_BROKER_HASH, "")
+    spec_hash = service.metadata.annotations.get(ANNOTATION_HASH, "")
     return BrokerService(service.metadata.key, service.metadata.uid, service.about, spec_hash)
 
 
@@ -145,8 +141,8 @@ def node_state(node: Node) -> NodeState:
 
 
 def pod_observation(pod: Pod, node: NodeName) -> PodObservation | None:
-    """Show a pod as the agent of its node sees it; None for a pod of another node."""
-    if pod.node != node:
+    """Show a pod as the agent of its node sees it; None for a pod that is not bound to it."""
+    if pod.node != node or not pod.bound:
         return None
     return PodObservation(pod.metadata.key, pod.metadata.uid, pod.phase.terminal, device_requests(pod.spec))
 

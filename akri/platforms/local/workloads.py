@@ -85,7 +85,7 @@ class Workloads:
         pod = self.pods.find(key, uid)
         if pod is None:
             return
-        if grace == 0 or pod.phase.terminal or not self._knows(pod.node):
+        if grace == 0 or pod.phase.terminal or not pod.bound or not self._knows(pod.node):
             self.pods.drop(key, uid)
             return
         asked = pod.grace if grace is None else min(grace, pod.grace)
