@@ -37,6 +37,15 @@ class Reason(Enum):
     BROKER_REMOVED = "BrokerRemoved"
     BROKERS_READY = "BrokersReady"
     NODE_LOST = "NodeLost"
+    BROKER_CHANGED = "BrokerChanged"
+    CAPACITY_LOWERED = "CapacityLowered"
+    CONFIGURATION_GONE = "ConfigurationGone"
+    FIELD_IGNORED = "FieldIgnored"
+    FINALIZER_LEFT = "FinalizerLeft"
+    REPORTER_BEHIND = "ReporterBehind"
+    SERVICE_CREATED = "ServiceCreated"
+    SERVICE_CHANGED = "ServiceChanged"
+    SERVICE_REMOVED = "ServiceRemoved"
 
 
 def _counts(value: Mapping[str, int]) -> Mapping[str, int]:
