@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from types import MappingProxyType
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-from akri.core.configuration import Configuration
 from akri.core.device import frozen_mapping
 from akri.core.ids import NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, OwnerReference, frozen_json
+from akri.core.reports import Reason
 
 __all__ = [
+    "ANNOTATION_ATTEMPT",
+    "ANNOTATION_HASH",
     "Action",
     "BrokerJob",
     "BrokerPod",
@@ -31,21 +32,19 @@ __all__ = [
     "DeletePod",
     "DeleteService",
     "DropFinalizers",
+    "InstanceWrite",
     "NodeState",
     "Phase",
     "RemoveNode",
     "RepairUsage",
-    "Snapshot",
     "UpdateService",
     "WriteCapacity",
 ]
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-def _frozen(value: Mapping[_K, _V]) -> Mapping[_K, _V]:
-    return value if isinstance(value, MappingProxyType) else MappingProxyType(dict(value))
+ANNOTATION_ATTEMPT: Final = "akri.sh/attempt"
+"""Annotation on a broker pod or job: how many times in a row its predecessors failed."""
+ANNOTATION_HASH: Final = "akri.sh/broker-hash"
+"""Annotation on a broker pod, job or service: hash of what it was made from."""
 
 
 class Phase(Enum):
@@ -69,7 +68,7 @@ class BrokerPod:
     instance: key of the Instance it serves. attempt: how many times in a row its predecessors failed (annotation
     `akri.sh/attempt`). spec_hash: hash of what it was made from (annotation `akri.sh/broker-hash`). created, started,
     finished: seconds since the epoch, 0 where it has not happened. reason: the platform's word for a failure
-    (`UnexpectedAdmissionError`). deleting: its deletion was asked for.
+    (`UnexpectedAdmissionError`). deleting: its deletion was asked for. A pod without uid was asked for and not seen yet.
     """
 
     key: ObjectKey
@@ -105,7 +104,7 @@ class BrokerJob:
 
 @frozen
 class BrokerService:
-    """A service that Akri made; `owner` is the key of the Instance or Configuration it belongs to."""
+    """A service that Akri made; `owner` is the key of the Instance or Configuration it belongs to. Without uid: asked for, not seen yet."""
 
     key: ObjectKey
     uid: str
@@ -123,24 +122,6 @@ class NodeState:
 
 
 @frozen
-class Snapshot:
-    """Everything that `plan` looks at. Brokers are grouped by the Instance they serve, so that one change touches one group.
-
-    nodes: every node the platform knows; a node that is not in it is deleted. nodes_known: false until the platform has
-    listed them, for then nothing can be called lost. addresses: for an Instance (key) and a node, a hash of the device
-    nodes and address that its device has there now, so that a moved device is noticed; missing where unknown.
-    """
-
-    configurations: Mapping[ObjectKey, Configuration] = field(factory=dict, converter=_frozen, hash=False)
-    instances: Mapping[ObjectKey, Instance] = field(factory=dict, converter=_frozen, hash=False)
-    pods: Mapping[ObjectKey, tuple[BrokerPod, ...]] = field(factory=dict, converter=_frozen, hash=False)
-    jobs: Mapping[ObjectKey, tuple[BrokerJob, ...]] = field(factory=dict, converter=_frozen, hash=False)
-    services: Mapping[ObjectKey, BrokerService] = field(factory=dict, converter=_frozen, hash=False)
-    nodes: Mapping[NodeName, NodeState] = field(factory=dict, converter=_frozen, hash=False)
-    nodes_known: bool = True
-
-
-@frozen
 class CreatePod:
     """Create a broker pod on a node. Plain creation under a deterministic name: of two controllers one succeeds (C4)."""
 
@@ -151,15 +132,16 @@ class CreatePod:
     labels: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     annotations: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     spec: JsonObject = field(converter=frozen_json, hash=False)
+    reason: Reason = Reason.BROKER_CREATED
 
 
 @frozen
 class DeletePod:
-    """Delete a broker pod, this very one (uid); `reason` is one word for events, `message` one sentence."""
+    """Delete a broker pod, this very one (uid); `message` is one sentence."""
 
     key: ObjectKey
     uid: str
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -173,6 +155,7 @@ class CreateJob:
     labels: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     annotations: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     spec: JsonObject = field(converter=frozen_json, hash=False)
+    reason: Reason = Reason.BROKER_CREATED
 
 
 @frozen
@@ -181,7 +164,7 @@ class DeleteJob:
 
     key: ObjectKey
     uid: str
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -195,6 +178,7 @@ class CreateService:
     labels: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     annotations: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     spec: JsonObject = field(converter=frozen_json, hash=False)
+    reason: Reason = Reason.SERVICE_CREATED
 
 
 @frozen
@@ -206,14 +190,16 @@ class UpdateService:
     labels: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     annotations: Mapping[str, str] = field(converter=frozen_mapping, hash=False)
     spec: JsonObject = field(converter=frozen_json, hash=False)
+    reason: Reason = Reason.SERVICE_CHANGED
 
 
 @frozen
 class DeleteService:
-    """Delete a service for which no broker runs any more."""
+    """Delete a service for which no broker is left, or that is wanted no more."""
 
     key: ObjectKey
     uid: str
+    reason: Reason = Reason.SERVICE_REMOVED
 
 
 @frozen
@@ -222,7 +208,7 @@ class RemoveNode:
 
     instance: Instance
     node: NodeName
-    reason: str
+    reason: Reason = Reason.NODE_LOST
 
 
 @frozen
@@ -231,6 +217,7 @@ class RepairUsage:
 
     instance: Instance
     keys: tuple[str, ...]
+    reason: Reason = Reason.SLOT_UNREADABLE
 
 
 @frozen
@@ -240,14 +227,15 @@ class WriteCapacity:
     instance: Instance
     capacity: int
     generation: int
+    reason: Reason = Reason.REPORTER_BEHIND
 
 
 @frozen
 class DeleteInstance:
-    """Delete an Instance that no node sees any more."""
+    """Delete an Instance that no node sees any more, or whose Configuration is gone."""
 
     instance: Instance
-    reason: str
+    reason: Reason
 
 
 @frozen
@@ -257,8 +245,11 @@ class DropFinalizers:
     kind: str
     key: ObjectKey
     finalizers: tuple[str, ...]
+    reason: Reason = Reason.FINALIZER_LEFT
 
 
+InstanceWrite: TypeAlias = RemoveNode | RepairUsage | WriteCapacity | DeleteInstance
+"""An action that writes an Instance and tests its revision, so that of several at once only one can succeed."""
 Action: TypeAlias = (
     CreatePod
     | DeletePod
@@ -273,4 +264,4 @@ Action: TypeAlias = (
     | DeleteInstance
     | DropFinalizers
 )
-"""Something the controller asks the platform to do."""
+"""Something the controller asks the platform to do. `reason` is its one cause, the same word in events, conditions and logs."""

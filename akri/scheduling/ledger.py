@@ -1,0 +1,94 @@
+"""All reviews and the sums over them, kept up to date one review at a time: what makes a plan after one change cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from akri.core.ids import NodeName, ObjectKey
+from akri.scheduling.review import Review
+from akri.scheduling.services import Presence
+from akri.scheduling.subject import NEVER
+
+__all__ = ["Ledger", "changed"]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def changed(old: Mapping[_K, _V], new: Mapping[_K, _V]) -> set[_K]:
+    """Tell which keys came, went or have another value (another object: values are not compared)."""
+    if old is new:
+        return set()
+    different = {key for key, value in new.items() if old.get(key) is not value}
+    if len(old) == len(new) and different.issubset(old):
+        return different
+    return different | {key for key in old if key not in new}
+
+
+class Ledger:
+    """The reviews by the key of their Instance.
+
+    load: brokers on each node, without those whose nodes are still to be chosen. acting: Instances with something to do.
+    open: Instances with brokers whose nodes are still to be chosen. dues: when to look at an Instance again.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.reviews: dict[ObjectKey, Review] = {}
+        self.load: dict[NodeName, int] = {}
+        self.acting: set[ObjectKey] = set()
+        self.open: set[ObjectKey] = set()
+        self.dues: dict[ObjectKey, float] = {}
+        self._running: dict[ObjectKey, int] = {}
+        self._left: dict[ObjectKey, int] = {}
+
+    def copy(self) -> Ledger:
+        """Copy it, so that the plan before keeps its own."""
+        other = Ledger()
+        other.reviews, other.load, other.dues = self.reviews.copy(), self.load.copy(), self.dues.copy()
+        other.acting, other.open = self.acting.copy(), self.open.copy()
+        other._running, other._left = self._running.copy(), self._left.copy()
+        return other
+
+    def presence(self, configuration: ObjectKey) -> Presence:
+        """Tell whether a broker of a Configuration runs, and whether any is left."""
+        return Presence(configuration in self._running, configuration in self._left)
+
+    def enter(self, key: ObjectKey, review: Review | None) -> set[ObjectKey]:
+        """Put a review in place of the one before (None: there is none any more); return the Configurations whose brokers it touches."""
+        old = self.reviews.pop(key, None)
+        if old is not None:
+            self._count(old, -1)
+        self.acting.discard(key)
+        self.open.discard(key)
+        self.dues.pop(key, None)
+        if review is not None:
+            self._count(review, 1)
+            self._file(key, review)
+        return {entry.owner for entry in (old, review) if entry is not None and entry.owner is not None}
+
+    def _file(self, key: ObjectKey, review: Review) -> None:
+        self.reviews[key] = review
+        if review.actions:
+            self.acting.add(key)
+        if review.vacancies is not None:
+            self.open.add(key)
+        if review.due < NEVER:
+            self.dues[key] = review.due
+
+    def _count(self, review: Review, step: int) -> None:
+        for node in review.load:
+            _add(self.load, node, step)
+        if review.owner is not None and review.presence.running:
+            _add(self._running, review.owner, step)
+        if review.owner is not None and review.presence.left:
+            _add(self._left, review.owner, step)
+
+
+def _add(counts: dict[_K, int], key: _K, step: int) -> None:
+    count = counts.get(key, 0) + step
+    if count:
+        counts[key] = count
+    else:
+        del counts[key]
