@@ -44,7 +44,7 @@ _NO_NODE: Final = "no node is in it; the controller deletes it"
 _DELETING: Final = "it is being deleted"
 
 
-def reconcile(
+def reconcile(  # noqa: PLR0917 - in the order in which one says it: what, who, seen, published, when, after what
     configuration: Configuration,
     node: NodeName,
     presence: Presence,

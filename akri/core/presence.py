@@ -144,8 +144,7 @@ class Presence:
         return cls(
             now,
             remembered={
-                sighting.device.id: Missing(sighting.device, isinstance(sighting.scope, Shared), now, 0, UNSEEN)
-                for sighting in sightings
+                sighting.device.id: Missing(sighting.device, isinstance(sighting.scope, Shared), now, 0, UNSEEN) for sighting in sightings
             },
         )
 
@@ -183,7 +182,7 @@ class Presence:
         since = former.state.since if isinstance(former.state, Away) else now
         missing = _missed(former.missing, gone, accepted)
         if self.shared:
-            missing.update({id_: Missing(former.devices[id_], True, since, 1, ABSENT) for id_ in lost})
+            missing.update({id_: Missing(former.devices[id_], shared=True, since=since, misses=1, reason=ABSENT) for id_ in lost})
         latest = Endpoint(address, former.shared, Answering(), accepted, missing, problems)
         dropped = {**self.dropped, **dict.fromkeys(gone, GONE)}
         if not self.shared:
@@ -303,11 +302,7 @@ def _content(device: Device) -> tuple[object, ...]:
 
 
 def _missed(missing: _Missings, gone: frozenset[DeviceId], seen: _Devices) -> dict[DeviceId, Missing]:
-    return {
-        id_: evolve(one, misses=one.misses + 1, reason=ABSENT)
-        for id_, one in missing.items()
-        if id_ not in seen and id_ not in gone
-    }
+    return {id_: evolve(one, misses=one.misses + 1, reason=ABSENT) for id_, one in missing.items() if id_ not in seen and id_ not in gone}
 
 
 def _without(endpoint: Endpoint, gone: frozenset[DeviceId]) -> Endpoint:

@@ -37,7 +37,9 @@ TWINS = ("camera-9752", "camera-11047")  # one 3-byte digest: 6a1ec6
 LOCAL_TWINS = ("usb-1879", "usb-2703")  # one 3-byte digest on node-a: a5b95d
 
 
-def configuration(name: str = "cameras", *, uid: str = "uid-1", generation: int = 3, capacity: int = 2, grace: str = "300") -> Configuration:
+def configuration(
+    name: str = "cameras", *, uid: str = "uid-1", generation: int = 3, capacity: int = 2, grace: str = "300"
+) -> Configuration:
     metadata = ObjectMeta(ObjectKey("default", name), uid=uid, generation=generation, annotations={"akri.sh/grace": grace})
     return Configuration(metadata, DiscoveryRequest(HandlerName("onvif")), capacity=capacity, broker_properties={"MODE": "fast"})
 
@@ -92,7 +94,9 @@ def seeing(*devices: Device, shared: bool = True, start: float = 0.0, now: float
     return Presence.begin(start).registered(HANDLER, shared=shared).answered(HANDLER, devices, now)
 
 
-def decide(presence: Presence, *published: Instance, now: float = 100.0, node: NodeName = A, before: Reconciliation = NOTHING) -> Reconciliation:
+def decide(
+    presence: Presence, *published: Instance, now: float = 100.0, node: NodeName = A, before: Reconciliation = NOTHING
+) -> Reconciliation:
     return reconcile(CAMERAS, node, presence, published, now, before)
 
 
@@ -150,7 +154,9 @@ def test_what_a_node_creates_needs_nothing_more_once_it_is_published() -> None:
 
 
 def test_creations_come_in_the_order_of_their_names() -> None:
-    names = [command.instance.name for command in decide(seeing(device("b"), device("a"), device("c"))).commands if isinstance(command, Create)]
+    names = [
+        command.instance.name for command in decide(seeing(device("b"), device("a"), device("c"))).commands if isinstance(command, Create)
+    ]
     assert names == sorted(names)
     assert len(names) == 3
 
@@ -433,7 +439,9 @@ def test_of_two_instances_of_one_device_the_older_stays() -> None:
 
 def test_of_two_instances_of_one_age_the_smaller_name_stays() -> None:
     found = decide(seeing(device("foo0")), instance("foo0", name="cameras-ffffffff"), instance("foo0"))
-    assert found.commands == (Leave(key("cameras-ffffffff"), "uid-of-cameras-ffffffff", "Instance cameras-8120fe of the same device stays"),)
+    assert found.commands == (
+        Leave(key("cameras-ffffffff"), "uid-of-cameras-ffffffff", "Instance cameras-8120fe of the same device stays"),
+    )
 
 
 def test_the_other_instance_is_left_when_the_slots_of_this_node_are_free() -> None:
