@@ -1,14 +1,13 @@
-"""Discovery details are YAML in a string. This is the one reader of that text, apart from the pure parsers that judge its content."""
+"""Discovery details are YAML in a string. Here the text is read; the pure parsers of the handlers judge its content."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
 from akri.core.errors import InvalidDocumentError, Problem
+from akri.core.metadata import Json
+from akri.manifests import read_manifests
 
 __all__ = ["read_document", "read_document_aside"]
 
@@ -18,29 +17,22 @@ _SHORT: Final = 1000
 """Characters that are read in well under a second, whatever they are."""
 
 
-def read_document(title: str, text: str) -> object:
-    """Read one YAML 1.2 document into plain values; None for an empty one. `title` says in errors what the text is.
+def read_document(title: str, text: str) -> Json:
+    """Read the one YAML 1.2 document of a text; None for an empty text. `title` says in errors what the text is.
 
-    Raises InvalidDocumentError with the line for anything that is not one YAML document.
+    Raises InvalidDocumentError with the lines of everything that cannot be read.
     """
     if len(text) > _MAXIMUM_LENGTH:
         raise InvalidDocumentError(title, [Problem("", f"{len(text)} characters are too many: expected at most {_MAXIMUM_LENGTH}")])
-    reader = YAML(typ="safe", pure=True)
-    try:
-        document: object = reader.load(text)  # pyright: ignore[reportUnknownMemberType]
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        reason = f"not valid YAML: {error.problem or error.context or 'cannot be read'}"
-        raise InvalidDocumentError(title, [Problem("", reason, mark.line + 1 if mark else 0)]) from error
-    except YAMLError as error:
-        raise InvalidDocumentError(title, [Problem("", f"not valid YAML: {str(error).splitlines()[0]}")]) from error
-    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        # The reader lets these escape for dates, numbers and nesting that it cannot represent.
-        raise InvalidDocumentError(title, [Problem("", f"not usable YAML: {type(error).__name__}")]) from error
-    return document
+    found = read_manifests(text)
+    if found.problems:
+        raise InvalidDocumentError(title, found.problems)
+    if len(found.documents) > 1:
+        raise InvalidDocumentError(title, [Problem("", "a second document begins here: expected one", found.documents[1].line)])
+    return found.documents[0].document if found.documents else None
 
 
-async def read_document_aside(title: str, text: str) -> object:
+async def read_document_aside(title: str, text: str) -> Json:
     """Do the same without holding up the event loop: a long text is read in a worker thread."""
     if len(text) <= _SHORT:
         return read_document(title, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -86,7 +86,7 @@ def _read(title: str, text: str) -> object:
 
 
 @contextmanager
-def _extra(extra: str) -> Iterator[None]:
+def _extra(extra: str) -> Generator[None, None, None]:
     try:
         yield
     except ModuleNotFoundError as error:

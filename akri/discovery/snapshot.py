@@ -22,7 +22,7 @@ class SourceReport:
     """Why a device is not there: candidates looked at, reason -> how many it dropped, and one sentence or ""."""
 
     candidates: int = 0
-    dropped: Mapping[str, int] = field(factory=dict, converter=_counts, hash=False)
+    dropped: Mapping[str, int] = field(factory=dict[str, int], converter=_counts, hash=False)
     message: str = ""
 
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -62,7 +62,7 @@ def loop_devices_refused() -> str:
 
 
 @contextmanager
-def loop_device(file: Path | None = None) -> Iterator[LoopDevice]:
+def loop_device(file: Path | None = None) -> Generator[LoopDevice, None, None]:
     """Make a loop device that nobody else uses, with a file attached if one is given; remove it at the end.
 
     Raises OSError where this is not permitted (see `loop_devices_refused`).

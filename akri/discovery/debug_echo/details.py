@@ -34,11 +34,15 @@ def parse_details(document: object) -> DebugEchoDetails:
 
     Akri before 0.4 wrapped the fields in one named after the handler, which is refused with advice.
     """
-    if isinstance(document, Mapping) and list(cast("Mapping[object, object]", document)) == ["debugEcho"]:
+    if _wrapped(document):
         advice = "the name of the handler is no field of its details (it was before Akri 0.4): write what is inside it at the top level"
         raise InvalidDocumentError(TITLE, [Problem("debugEcho", advice)])
     fields = Fields(TITLE, document)
     return fields.finish(DebugEchoDetails(fields.texts("descriptions", str)))
+
+
+def _wrapped(document: object) -> bool:
+    return isinstance(document, Mapping) and set(cast("Mapping[object, object]", document)) == {"debugEcho"}
 
 
 def answer(details: DebugEchoDetails, availability: str) -> Snapshot:

@@ -39,8 +39,8 @@ class KernelDevice:
     node: str = ""
     parent: str = ""
     tags: frozenset[str] = frozenset()
-    properties: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, hash=False)
-    attributes: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, hash=False)
+    properties: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
+    attributes: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class Scan:
 
     present: frozenset[str] = frozenset()
     candidates: tuple[str, ...] = ()
-    devices: Mapping[str, KernelDevice] = field(factory=dict, converter=_by_devpath, hash=False)
+    devices: Mapping[str, KernelDevice] = field(factory=dict[str, KernelDevice], converter=_by_devpath, hash=False)
 
 
 def names(rules: Iterable[Rule], keys: Iterable[Key]) -> frozenset[str]:

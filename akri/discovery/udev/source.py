@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, cast
@@ -142,7 +142,7 @@ def _open() -> _News:
 
 
 @contextmanager
-def _listen() -> Iterator[_News]:
+def _listen() -> Generator[_News, None, None]:
     """Listen to the kernel's messages as long as the context is open; where that is not possible, nothing arrives."""
     news = _open()
     try:
@@ -180,7 +180,7 @@ def scan_devices(rules: Iterable[Rule]) -> Scan:
     candidates: list[str] = []
     devices: dict[str, KernelDevice] = {}
     try:
-        for device in cast("Iterable[_Device]", pyudev.Context().list_devices()):
+        for device in cast("Iterable[_Device]", pyudev.Enumerator(pyudev.Context())):
             present.add(device.device_path)
             if may_match(rules, device.device_path, device.subsystem or ""):
                 candidates.append(device.device_path)

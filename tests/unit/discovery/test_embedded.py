@@ -59,7 +59,6 @@ def test_parsers_refuse_bad_details() -> None:
 def test_nothing_is_loaded_before_it_is_used() -> None:
     program = """
 import sys
-from akri.discovery.document import read_document
 from akri.discovery.embedded import details_parsers, embedded_handlers
 embedded_handlers(["debugEcho", "udev"]), details_parsers()
 print(sorted({"pyudev", "ruamel.yaml"} & set(sys.modules)))
@@ -80,7 +79,6 @@ def test_a_missing_library_is_named_with_its_extra(module: str, use: str, extra:
 import sys
 sys.modules[{module!r}] = None
 from akri.core.errors import DiscoveryError
-from akri.discovery.document import read_document
 from akri.discovery.embedded import details_parsers, embedded_handlers
 from akri.testing.clock import VirtualClock
 try:
