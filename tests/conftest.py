@@ -1,11 +1,29 @@
-"""What all tests share: how hypothesis searches. In CI it takes the same examples each time, so that a red build stays red."""
+"""What all tests share.
+
+How hypothesis searches: in CI it takes the same examples each time, so that a red build stays red.
+What a skip means: in CI it is a failure, for the machine is ours to prepare; on a developer's machine it stays a skip.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 
+import pytest
 from hypothesis import settings
+
+IN_CI = bool(os.environ.get("CI"))
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+settings.load_profile("ci" if IN_CI else "local")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn skips into failures in CI."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and in CI nothing may be: {report.longrepr}"
+    return report
