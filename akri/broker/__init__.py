@@ -6,7 +6,7 @@
 ('1f2e', 10)
 """
 
-from akri.broker.environment import (
+from akri.broker._environment import (
     BrokerError,
     Device,
     DeviceMissingError,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from akri.core.errors import InvalidDocumentError
@@ -42,7 +42,6 @@ def test_an_error_names_the_line(text: str, line: int, said: str) -> None:
     assert str(caught.value).startswith("udev discovery details: line ")
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(alphabet="[]{}:,-&*!|>'\"#%@ \n\tab0.~?=<"))
 @example("[" * 700)
 @example("2024-99-99")

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # what type checkers take for true; importing typing would cost more than all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
