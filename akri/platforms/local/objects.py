@@ -45,9 +45,9 @@ class Stored:
 class Pod(Stored):
     """A pod; `instance` is the Instance that it serves as a broker, None for a user's.
 
-    node: where it is to run. bound: that node took it, as a scheduler binds a pod once the node has what it asks for; until
-    then its agent does not see it. started, finished: seconds since the epoch, 0 where it has not happened. grace: seconds between the request to end
-    and the kill, once its deletion was asked for.
+    node: where it is to run. bound: that node took it, as a scheduler binds a pod once the node has what it asks for;
+    until then its agent does not see it. started, finished: seconds since the epoch, 0 where it has not happened. grace:
+    seconds between the request to end and the kill.
     """
 
     spec: JsonObject = field(converter=frozen_json, hash=False)

@@ -34,12 +34,14 @@ def _counts(value: Mapping[ResourceName, int]) -> Mapping[ResourceName, int]:
 
 @frozen
 class Container:
-    """One container of a pod. init: it runs before the main ones. sidecar: an init container that goes on beside them.
+    """One container of a pod; `place` is where it stands in the spec: `containers[0]`.
 
-    devices: how many devices of each resource it asks for.
+    init: it runs before the main ones. sidecar: an init container that goes on beside them. devices: how many devices of
+    each resource it asks for.
     """
 
     name: str
+    place: str = ""
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
     working_directory: str = ""
@@ -50,8 +52,9 @@ class Container:
 
 def containers(spec: JsonObject) -> tuple[Container, ...]:
     """Read all containers, the init containers first, each in the order of the spec."""
-    init = [_container(item, init=True) for item in _objects(spec.get("initContainers"))]
-    return (*init, *(_container(item, init=False) for item in _objects(spec.get("containers"))))
+    init = [_container(f"initContainers[{index}]", item) for index, item in enumerate(_objects(spec.get("initContainers")))]
+    main = [_container(f"containers[{index}]", item) for index, item in enumerate(_objects(spec.get("containers")))]
+    return (*init, *main)
 
 
 def device_requests(spec: JsonObject) -> dict[ResourceName, int]:
@@ -100,12 +103,14 @@ def whole_number(value: Json, default: int = 0) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else default
 
 
-def _container(item: JsonObject, *, init: bool) -> Container:
+def _container(place: str, item: JsonObject) -> Container:
+    init = place.startswith("init")
     resources = _object(item.get("resources"))
     devices = {**_object(resources.get("requests")), **_object(resources.get("limits"))}
     working_directory = item.get("workingDir")
     return Container(
         name=str(item.get("name", "")),
+        place=place,
         command=(*_texts(item.get("command")), *_texts(item.get("args"))),
         environment=_environment(_objects(item.get("env"))),
         working_directory=working_directory if isinstance(working_directory, str) else "",

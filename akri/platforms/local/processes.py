@@ -120,6 +120,7 @@ class ChildProcess:
     async def close(self) -> None:
         """Kill what is left of the group and hear what it wrote last."""
         self.kill()
+        await self.wait()
         await asyncio.wait({self._reader}, timeout=_DRAIN)
         self._reader.cancel()
 

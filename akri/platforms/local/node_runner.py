@@ -1,0 +1,153 @@
+"""Runs the pods of one node as child processes: what scheduler and kubelet are on a cluster, in their simplest form."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve
+
+from akri.core.ids import NodeName, ResourceName
+from akri.platforms.local.memory import MemoryStore
+from akri.platforms.local.objects import Pod
+from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings
+from akri.platforms.local.pod_spec import device_requests
+from akri.ports import Alive, Clock, Gone, Put, Reset
+from akri.scheduling.model import Phase
+
+__all__ = ["NodeRunner", "PodToAdmit", "fitting"]
+
+
+def _ignore_end(_pod: PodToAdmit) -> None:
+    """Nobody has to know."""
+
+
+def _ignore_output(_pod: object, _container: str, _line: str) -> None:
+    """Nobody listens."""
+
+
+class NodeRunner:
+    """The pods of one node.
+
+    admit: gives a pod its devices, or rejects it with an AkriError. ended: called once for each pod that was admitted,
+    when it is terminal or was deleted by force. allocatable: how many devices of each resource the node has in all; a pod
+    stays Pending until its requests fit beside those of the others. None: everything fits. output: gets each line that a
+    container writes. log_directory: where the same goes, in one bounded file for each container.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        node: NodeName,
+        *,
+        clock: Clock,
+        admit: Admit,
+        ended: Callable[[PodToAdmit], None] = _ignore_end,
+        allocatable: Callable[[], Mapping[ResourceName, int]] | None = None,
+        output: Output = _ignore_output,
+        log_directory: Path | None = None,
+    ) -> None:
+        """Nothing happens before `run`."""
+        self._store = store
+        self._node = node
+        self._around: Final = Surroundings(store, clock, admit, ended, output, log_directory)
+        self._allocatable = allocatable
+        self._pods: dict[str, Pod] = {}
+        self._runs: dict[str, PodRun] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Run the node's pods until cancelled; then all their processes are killed before it returns."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            async for event in self._store.watch_pods(self._node):
+                match event:
+                    case Reset(pods):
+                        self._reset(pods)
+                    case Put(pod):
+                        self._see(pod)
+                    case Gone(uid=uid):
+                        self._lose(uid)
+                    case Alive():
+                        pass
+                self.reconsider()
+
+    def reconsider(self) -> None:
+        """Start the pods that fit now. Call it when `allocatable` changed; changes of pods are noticed without."""
+        if self._group is None:
+            return
+        bound = [pod for pod in self._pods.values() if pod.bound and not pod.phase.terminal]
+        waiting = [pod for pod in self._pods.values() if not pod.bound]
+        chosen = waiting if self._allocatable is None else fitting(waiting, bound, self._allocatable())
+        for pod in chosen:
+            self._pods[pod.metadata.uid] = evolve(pod, bound=True)
+            self._start(pod)
+
+    def _reset(self, pods: Iterable[Pod]) -> None:
+        present = {pod.metadata.uid: pod for pod in pods}
+        for uid in [uid for uid in self._pods if uid not in present]:
+            self._lose(uid)
+        for pod in present.values():
+            self._see(pod)
+
+    def _see(self, pod: Pod) -> None:
+        uid = pod.metadata.uid
+        former = self._pods.get(uid)
+        self._pods[uid] = pod if former is None else evolve(pod, bound=former.bound or pod.bound)
+        run = self._runs.get(uid)
+        if run is not None:
+            if pod.metadata.deleting:
+                run.stop(pod.grace)
+        elif pod.bound and (pod.metadata.deleting or not pod.phase.terminal):
+            self._start(pod)
+
+    def _lose(self, uid: str) -> None:
+        self._pods.pop(uid, None)
+        run = self._runs.get(uid)
+        if run is not None:
+            run.force()
+
+    def _start(self, pod: Pod) -> None:
+        if self._group is not None:
+            run = self._runs[pod.metadata.uid] = PodRun(pod, self._around)
+            self._group.create_task(self._live(pod, run))
+
+    async def _live(self, pod: Pod, run: PodRun) -> None:
+        try:
+            if pod.metadata.deleting or pod.phase is not Phase.PENDING:
+                await self._bury(pod)
+            elif await self._store.change_pod(pod, partial(evolve, bound=True)) is not None:
+                await run.run()
+        finally:
+            del self._runs[pod.metadata.uid]
+
+    async def _bury(self, pod: Pod) -> None:
+        """End a pod that has no processes here: a former runner had them, and they ended with it."""
+        if not pod.phase.terminal:
+            message = "its processes ended with the program that ran them"
+            now = self._around.clock.wall()
+            await self._store.change_pod(pod, partial(evolve, phase=Phase.FAILED, reason="RunnerEnded", message=message, finished=now))
+        if pod.metadata.deleting:
+            await self._store.remove_pod(pod)
+
+
+def fitting(waiting: Iterable[Pod], bound: Iterable[Pod], allocatable: Mapping[ResourceName, int]) -> tuple[Pod, ...]:
+    """Choose the waiting pods that fit beside the bound ones, the oldest first; a later one may overtake one that does not fit."""
+    free = dict(allocatable)
+    for pod in bound:
+        _take(free, device_requests(pod.spec))
+    chosen: list[Pod] = []
+    for pod in sorted(waiting, key=lambda pod: (pod.metadata.created, pod.metadata.revision)):
+        asked = device_requests(pod.spec)
+        if all(free.get(resource, 0) >= count for resource, count in asked.items()):
+            _take(free, asked)
+            chosen.append(pod)
+    return tuple(chosen)
+
+
+def _take(free: dict[ResourceName, int], asked: Mapping[ResourceName, int]) -> None:
+    for resource, count in asked.items():
+        free[resource] = free.get(resource, 0) - count
