@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from akri.scheduling.review import Review
 from akri.scheduling.services import Presence
 from akri.scheduling.subject import NEVER
 
-__all__ = ["Ledger", "changed"]
+__all__ = ["Ledger", "changed", "same_keys"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -20,10 +21,14 @@ def changed(old: Mapping[_K, _V], new: Mapping[_K, _V]) -> set[_K]:
     """Tell which keys came, went or have another value (another object: values are not compared)."""
     if old is new:
         return set()
-    different = {key for key, value in new.items() if old.get(key) is not value}
-    if len(old) == len(new) and different.issubset(old):
-        return different
-    return different | {key for key in old if key not in new}
+    if same_keys(old, new):
+        return {key for key, before, after in zip(new, old.values(), new.values(), strict=True) if before is not after}
+    return {key for key, value in new.items() if old.get(key) is not value} | {key for key in old if key not in new}
+
+
+def same_keys(old: Mapping[_K, _V], new: Mapping[_K, _V]) -> bool:
+    """Tell whether one is a copy of the other in which only values were replaced: quick, and False is always a safe answer."""
+    return len(old) == len(new) and all(map(operator.is_, old, new))
 
 
 class Ledger:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from akri.core.configuration import Configuration
 from akri.core.ids import NodeName, ObjectKey
 from akri.core.naming import NameRefusal, name_collisions
-from akri.scheduling.ledger import Ledger, changed
+from akri.scheduling.ledger import Ledger, changed, same_keys
 from akri.scheduling.model import Action
 from akri.scheduling.placement import FIRST_NODES, Opening, Placement
 from akri.scheduling.render import configuration_service, create_pod
@@ -79,7 +79,7 @@ def plan(
         return Plan()
     before = _usable(previous, now, timing)
     ledger = before.ledger.copy()
-    refusals = before.refusals if _same_names(before.snapshot, snapshot) else _refusals(snapshot)
+    refusals = _refusals(before, snapshot)
     edited = changed(before.snapshot.configurations, snapshot.configurations)
     governed = edited | _about("Configuration", {*before.refusals} ^ {*refusals})
     digests = _digests(before.digests, snapshot, edited)
@@ -111,11 +111,10 @@ def _usable(previous: Plan | None, now: float, timing: Timing) -> _Memory:
     return memory
 
 
-def _same_names(before: Snapshot, snapshot: Snapshot) -> bool:
-    return before.instances is snapshot.instances and before.configurations is snapshot.configurations
-
-
-def _refusals(snapshot: Snapshot) -> tuple[NameRefusal, ...]:
+def _refusals(before: _Memory, snapshot: Snapshot) -> tuple[NameRefusal, ...]:
+    old = before.snapshot
+    if not before.refusals and same_keys(old.instances, snapshot.instances) and same_keys(old.configurations, snapshot.configurations):
+        return ()
     names = Counter(key.name for key in (*snapshot.configurations, *snapshot.instances))
     if len(names) == len(snapshot.configurations) + len(snapshot.instances):
         return ()
