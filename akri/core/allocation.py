@@ -267,7 +267,7 @@ def _give_up(view: _View, clashing: Sequence[VirtualDeviceId], known: Mapping[Vi
 
 def _least_used(view: _View, virtual: VirtualDeviceId, taken: set[InstanceName]) -> SlotId:
     candidates = (view.tables[name] for name in view.serving - taken if name in view.tables)
-    for table in sorted(candidates, key=lambda table: (table.used(), table.instance)):
+    for table in sorted(candidates, key=lambda table: (bool(table.doubts), table.used(), table.instance)):
         for index in table.free():
             return SlotId(table.instance, index)
     raise ClaimRefusedError(f"no Instance has a free slot for {virtual}: {_all_held(view, taken)}")

@@ -153,8 +153,9 @@ class SlotTable:
         assert_never(usage)
 
     def free(self) -> Iterator[int]:
-        """Indexes that can be claimed without a fence, lowest first."""
-        return (index for index in range(self.capacity) if index not in self.doubts and self.usage(index) == FREE)
+        """Indexes that are free as far as is known, lowest first; those in doubt, which need a fence, come last."""
+        known = (index for index in range(self.capacity) if self.usage(index) == FREE)
+        return iter(sorted(known, key=lambda index: index in self.doubts))
 
     def held(self) -> Iterator[Held]:
         """What this node holds, lowest index first, also beyond the capacity."""
