@@ -68,7 +68,6 @@ class Job(Stored):
 
     spec: JsonObject = field(converter=frozen_json, hash=False)
     instance: ObjectKey
-    failures: int = 0
     complete: bool = False
     failed: bool = False
     reason: str = ""
