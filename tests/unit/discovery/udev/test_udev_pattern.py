@@ -86,7 +86,7 @@ def test_no_text_escapes_as_another_error(text: str, value: str) -> None:
         ("?*", ["a", "ab"], [""]),
         ("", [""], ["a"]),
         ("a|", ["a", ""], ["b"]),
-        ("*demo*", ["/tmp/demo.img", "demo"], ["dem"]),
+        ("*demo*", ["/srv/demo.img", "demo"], ["dem"]),
         ("[]a]*", ["]", "ab"], ["b"]),
         ("[!]a]", ["b"], ["]", "a"]),
         ("USB\\x20Camera", ["USB\\x20Camera"], ["USBx20Camera"]),
