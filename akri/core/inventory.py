@@ -116,7 +116,7 @@ class _Draft:
                 self.settled[id_] = known
                 self.serving[group[0].name] = self.before.serving[group[0].name]
             else:
-                self._keep(group, device, self._scope(shared=self.view.shared), None)
+                self._keep(group, device, None)
         return newcomers
 
     def keep_missing(self) -> None:
@@ -124,16 +124,17 @@ class _Draft:
         for id_, missing in sorted(self.view.missing.items()):
             group = self.by_device.pop((id_, None if missing.shared else self.node), [])
             if group:
-                self._keep(group, missing.device, self._scope(shared=missing.shared), missing)
+                self._keep(group, missing.device, missing)
             due = missing.since + self.configuration.grace
             self._count_down(id_, min(group, key=_age).name if group else None, due, missing.misses, missing.reason)
 
     def place(self, newcomers: Sequence[Device]) -> None:
         """Find names for devices without an Instance, in the order of their ids, so that the outcome is the same each time."""
         if newcomers:
+            scope = Shared() if self.view.shared else Local(self.node)
             by_name = {instance.name: instance for instance in self.namespace}
             for device in sorted(newcomers, key=lambda device: device.id):
-                self._place(device, self._scope(shared=self.view.shared), by_name)
+                self._place(device, scope, by_name)
 
     def _place(self, device: Device, scope: Scope, by_name: Mapping[InstanceName, Instance]) -> None:
         # The shortest digest that is not another device's (E10).
@@ -151,15 +152,15 @@ class _Draft:
             if holder.owner_uid is None:
                 self.problems.append(Problem(f"Instance {holder.key}", "has no owner, so it is not used, and its name is taken"))
             if name in self.unmarked and holder.shared == self.view.shared:
-                self.placed.add(name)
-                self._adopt(self.unmarked.pop(name), device, scope)
+                self._adopt(self.unmarked.pop(name), device)
                 return
         self.problems.append(Problem(f"device {short(device.id)}", "no name is left for its Instance: all its digests are taken"))
 
     def leave_others(self) -> None:
         """Leave Instances whose device this node does not see, and keep those that it may still come to see."""
-        others = [instance for group in self.by_device.values() for instance in group]
-        for instance in sorted((*others, *self.unmarked.values()), key=lambda instance: instance.key):
+        rest = (*self.by_device.values(), self.unmarked.values())
+        others = [instance for group in rest for instance in group if self.node in instance.nodes or holds_slots(instance, self.node)]
+        for instance in sorted(others, key=lambda instance: instance.name):
             if self.node not in instance.nodes:
                 self._retire(instance, "this node left the Instance")
                 continue
@@ -174,7 +175,7 @@ class _Draft:
         """Put everything into its fixed order."""
         return Reconciliation(
             commands=tuple(sorted(self.commands, key=_command_order)),
-            waiting=tuple(sorted(self.waiting, key=lambda waiting: waiting.key)),
+            waiting=tuple(sorted(self.waiting, key=lambda waiting: waiting.key.name)),
             serving=MappingProxyType(self.serving),
             moved=tuple(sorted(self._moved(), key=lambda moved: moved.instance)),
             countdowns=tuple(self.countdowns),
@@ -189,9 +190,6 @@ class _Draft:
             return _NO_INPUTS
         return settled.inputs
 
-    def _scope(self, *, shared: bool) -> Scope:
-        return Shared() if shared else Local(self.node)
-
     def _names(self, device: Device, scope: Scope) -> Iterator[tuple[InstanceName, str]]:
         # Two characters for each byte of the digest, and a dash before it.
         longest = (MAXIMUM_LABEL - len(self.configuration.name) - 1) // 2
@@ -199,14 +197,14 @@ class _Draft:
             device_digest = digest(device.id, scope, size)
             yield instance_name(self.configuration.name, device_digest), device_digest
 
-    def _keep(self, group: Sequence[Instance], device: Device, scope: Scope, missing: Missing | None) -> None:
+    def _keep(self, group: Sequence[Instance], device: Device, missing: Missing | None) -> None:
         # Of several Instances of one device the oldest stays (step 3).
         keeper, *extras = sorted(group, key=_age)
         if keeper.metadata.deleting:
             self._wait(keeper.key, _DELETING)
             self._retire(keeper, _DELETING)
         elif self.node in keeper.nodes:
-            changed = self._serve(keeper, device, scope, missing.reason if missing else "")
+            changed = self._serve(keeper, device, missing.reason if missing else "")
             if not (changed or extras or missing):
                 self.settled[device.id] = (device, keeper)
         else:
@@ -214,9 +212,9 @@ class _Draft:
         for extra in extras:
             self._drop_extra(extra, keeper)
 
-    def _serve(self, instance: Instance, device: Device, scope: Scope, reason: str) -> bool:
+    def _serve(self, instance: Instance, device: Device, reason: str) -> bool:
         self.serving[instance.name] = Serving(device, Standing.SERVED, reason)
-        update = instance_update(instance, self.configuration, device, scope) if instance.nodes[0] == self.node else None
+        update = instance_update(instance, self.configuration, device) if instance.nodes[0] == self.node else None
         if update is not None:
             self.commands.append(update)
         return update is not None
@@ -235,7 +233,7 @@ class _Draft:
         else:
             self._retire(extra, reason)
 
-    def _adopt(self, instance: Instance, device: Device, scope: Scope) -> None:
+    def _adopt(self, instance: Instance, device: Device) -> None:
         # Made by upstream, which keeps no device id: `nodes[0]` writes it. A node that is in `nodes` was put there because it
         # saw a device with this digest, so it may serve it meanwhile.
         if instance.metadata.deleting:
@@ -243,7 +241,7 @@ class _Draft:
             self._retire(instance, _DELETING)
             return
         if self.node in instance.nodes:
-            self._serve(instance, device, scope, "")
+            self._serve(instance, device, "")
         if instance.nodes[:1] != (self.node,):
             self._wait(instance.key, f"{instance.nodes[0]} has to say which device it is" if instance.nodes else _NO_NODE)
 
@@ -286,6 +284,6 @@ def _age(instance: Instance) -> tuple[bool, float, str]:
     return (instance.metadata.deleting, instance.metadata.created, instance.name)
 
 
-def _command_order(command: Command) -> tuple[int, ObjectKey]:
+def _command_order(command: Command) -> tuple[int, str]:
     key = command.instance.key if isinstance(command, Create | Update) else command.key
-    return (_ORDER.index(type(command)), key)
+    return (_ORDER.index(type(command)), key.name)

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import evolve
 
 from akri.core.configuration import Configuration
-from akri.core.device import Device, Local, Scope, Shared
+from akri.core.device import Device, Local, Scope
 from akri.core.edits import merged_properties
 from akri.core.ids import NodeName, ObjectKey, SlotId
 from akri.core.instance import ANNOTATION_DEVICE_ID, ANNOTATION_DEVICE_NODE, ANNOTATION_GENERATION, Instance
@@ -33,26 +33,28 @@ def new_instance(configuration: Configuration, node: NodeName, device: Device, s
     name = instance_name(configuration.name, device_digest)
     owner = OwnerReference(API_VERSION, "Configuration", configuration.name, configuration.metadata.uid, controller=True)
     key = ObjectKey(configuration.key.namespace, name)
+    local = scope.node if isinstance(scope, Local) else None
     return Instance(
-        metadata=ObjectMeta(key, annotations=_annotations(configuration, device, scope), owners=(owner,)),
+        metadata=ObjectMeta(key, annotations=_annotations(configuration, device, local), owners=(owner,)),
         configuration=configuration.name,
         cdi_name=str(cdi_name(configuration.name, device_digest)),
         capacity=configuration.capacity,
-        shared=isinstance(scope, Shared),
+        shared=local is None,
         nodes=(node,),
         device_usage={str(SlotId(name, index)): _FREE for index in range(configuration.capacity)},
         broker_properties=merged_properties(device, configuration),
     )
 
 
-def instance_update(instance: Instance, configuration: Configuration, device: Device, scope: Scope) -> Update | None:
-    """Return what the reporter has to write, None if nothing.
+def instance_update(instance: Instance, configuration: Configuration, device: Device) -> Update | None:
+    """Return what the reporter, which is `nodes[0]`, has to write; None if nothing.
 
     An Instance that was written from a later generation of the Configuration than is known here is left alone.
     """
     if instance.generation_seen > configuration.metadata.generation:
         return None
-    annotations = {**instance.metadata.annotations, **_annotations(configuration, device, scope)}
+    local = None if instance.shared else instance.nodes[0]
+    annotations = {**instance.metadata.annotations, **_annotations(configuration, device, local)}
     usage = _usage(instance, configuration.capacity)
     properties = merged_properties(device, configuration)
     differs = {
@@ -76,11 +78,12 @@ def instance_update(instance: Instance, configuration: Configuration, device: De
 
 def holds_slots(instance: Instance, node: NodeName) -> bool:
     """Tell whether `node` holds a slot of the Instance."""
-    return any(instance.device_usage.values()) and any(True for _ in SlotTable.read(instance, node).held())
+    named = any(text.endswith(node) for text in instance.device_usage.values())  # most of the time this settles it, cheaply
+    return named and any(True for _ in SlotTable.read(instance, node).held())
 
 
-def _annotations(configuration: Configuration, device: Device, scope: Scope) -> dict[str, str]:
-    node = {ANNOTATION_DEVICE_NODE: str(scope.node)} if isinstance(scope, Local) else {}
+def _annotations(configuration: Configuration, device: Device, local: NodeName | None) -> dict[str, str]:
+    node = {} if local is None else {ANNOTATION_DEVICE_NODE: str(local)}
     return {ANNOTATION_DEVICE_ID: str(device.id), ANNOTATION_GENERATION: str(configuration.metadata.generation), **node}
 
 

@@ -140,13 +140,10 @@ class Presence:
 
     @classmethod
     def begin(cls, now: float, sightings: Iterable[Sighting] = ()) -> Presence:
-        """Begin at `now`, with the devices that an earlier run of the agent saw."""
-        return cls(
-            now,
-            remembered={
-                sighting.device.id: Missing(sighting.device, isinstance(sighting.scope, Shared), now, 0, UNSEEN) for sighting in sightings
-            },
-        )
+        """Begin at `now`, with the devices that an earlier run of the agent saw; unusable ones are passed over."""
+        usable = [sighting for sighting in sightings if not device_problems(sighting.device)]
+        remembered = {one.device.id: Missing(one.device, isinstance(one.scope, Shared), now, 0, UNSEEN) for one in usable}
+        return cls(now, remembered=remembered)
 
     @property
     def shared(self) -> bool:

@@ -205,6 +205,9 @@ def test_when_no_name_is_left_that_fits_a_kubelet_resource_the_device_is_reporte
     assert [command.instance.device_id for command in found.commands if isinstance(command, Create)] == ["foo1"]
     assert found.problems == (Problem("device 'foo0'", "no name is left for its Instance: all its digests are taken"),)
     assert len(names[1]) == 63
+    (command,) = reconcile(long, A, seeing(device("foo0")), taken[:1], 100).commands
+    assert isinstance(command, Create)
+    assert command.instance.name == names[1]
 
 
 def test_digests_grow_up_to_32_bytes_and_no_further() -> None:
@@ -256,6 +259,11 @@ def test_a_shared_device_that_is_published_is_joined() -> None:
 def test_the_annotation_wins_over_the_computed_name() -> None:
     found = decide(seeing(device("foo0")), instance("foo0", name="cameras-aabbccdd", nodes=("node-b",)))
     assert found.commands == (Join(key("cameras-aabbccdd"), "uid-of-cameras-aabbccdd"),)
+
+
+def test_an_annotation_of_a_node_means_nothing_on_a_shared_instance() -> None:
+    noted = evolve(instance("foo0", local="node-a"), shared=True)
+    assert decide(seeing(device("foo0")), noted) == Reconciliation(serving={NAME: Serving(device("foo0"))})
 
 
 def test_a_returning_node_joins_and_its_slots_are_not_given_out_until_then() -> None:
@@ -557,6 +565,19 @@ def test_the_reporter_annotates_an_instance_that_upstream_made() -> None:
     assert found.waiting == ()
 
 
+def test_the_reporter_annotates_whoever_else_is_in_nodes() -> None:
+    found = decide(seeing(device("foo0")), instance(None, nodes=("node-a", "node-b")))
+    assert found.waiting == ()
+    assert [command.changes for command in found.commands if isinstance(command, Update)] == [("annotations",)]
+
+
+def test_the_node_of_a_local_instance_that_upstream_made_is_annotated_too() -> None:
+    name = f"cameras-{digest(DeviceId('foo0'), Local(A))}"
+    (command,) = decide(seeing(device("foo0"), shared=False), evolve(instance(None, name=name), shared=False)).commands
+    assert isinstance(command, Update)
+    assert command.instance.device_node == "node-a"
+
+
 def test_others_wait_for_the_annotation_and_serve_what_they_joined_before() -> None:
     foo = device("foo0")
     waiting = (Waiting(key(), "node-b has to say which device it is"),)
@@ -602,8 +623,9 @@ def test_e5_a_device_with_another_device_node_is_reported_as_moved_and_served_in
     other = device("foo1")
     published = (instance("foo0"), instance("foo1", name="cameras-a19705"))
     before = decide(seeing(old, other), *published)
-    found = decide(seeing(new, other), *published, before=before)
     assert before.moved == ()
+    assert decide(seeing(other, new), *published, before=before).moved == (Moved(NAME, old, new),)
+    found = decide(seeing(new, other), *published, before=before)
     assert found.moved == (Moved(NAME, old, new),)
     assert found.serving[NAME] == Serving(new)
     assert found.commands == ()

@@ -184,6 +184,10 @@ def test_remembered_devices_are_kept_for_the_grace_counted_from_the_start() -> N
     assert presence.view(400, GRACE).missing == {}
 
 
+def test_remembered_devices_that_cannot_be_used_are_passed_over() -> None:
+    assert remembering(device("one", **{"A=B": ""}), TWO, shared=True).remembered.keys() == {"two"}
+
+
 def test_a_remembered_shared_device_outlives_answers_without_it() -> None:
     presence = remembering(ONE, shared=True).registered(A, shared=True).answered(A, [], 110).answered(A, [TWO], 120)
     assert presence.view(120, GRACE).missing == {"one": Missing(ONE, shared=True, since=100, misses=2, reason=ABSENT)}
