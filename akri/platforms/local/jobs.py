@@ -94,7 +94,9 @@ class JobRunner:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                for job in self._store.jobs:
+                jobs = self._store.jobs
+                self._told &= {job.metadata.uid for job in jobs}
+                for job in jobs:
                     await self._go_on(job, group)
 
     async def _notice(self, watch: AsyncIterator[object]) -> None:

@@ -104,15 +104,15 @@ class MemoryStore:
     ) -> Pod:
         """Create a pod from a Kubernetes PodSpec; for users, who leave out owner and instance, and for jobs.
 
-        node: where it is to run, once it fits; left out, the first ready node that sees the Instances it asks for.
-        `spec.nodeName` binds it at once, whether it fits or not, as Kubernetes does.
+        node, or `spec.nodeName`: it is bound to this node at once, whether it fits there or not, as on Kubernetes. Left
+        out, it goes to the first ready node that sees the Instances it asks for, and is bound once it fits there.
         Raises InvalidValueError if there is a pod of this name.
         """
         await asyncio.sleep(0)
         metadata = ObjectMeta(key, labels=labels or {}, annotations=annotations or {}, owners=(owner,) if owner else ())
         named = spec.get("nodeName")
-        bound_to = NodeName(named) if isinstance(named, str) else UNASSIGNED
-        wanted = Pod(metadata, spec, node=bound_to or node, bound=bool(bound_to), instance=instance)
+        bound_to = node or (NodeName(named) if isinstance(named, str) else UNASSIGNED)
+        wanted = Pod(metadata, spec, node=bound_to, bound=bool(bound_to), instance=instance)
         pod = self._tables.workloads.create_pod(wanted)
         if pod is None:
             place = "metadata.name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Station:
 
 
 @asynccontextmanager
-async def station(directory: Path | None = None, **settings: object) -> AsyncIterator[Station]:
+async def station(directory: Path | None = None, **settings: object) -> AsyncGenerator[Station]:
     clock = SystemClock()
     place = Station(MemoryStore(clock), **settings)  # type: ignore[arg-type]
     await place.store.register_node(NODE)
@@ -300,16 +300,16 @@ async def test_a_runner_that_starts_buries_the_pods_of_a_former_one() -> None:
 async def test_a_pod_stays_pending_until_the_node_has_what_it_asks_for() -> None:
     async with station(allocatable={}) as place:
         asks: Json = {"limits": {RESOURCE: "1"}}
-        await place.store.create_pod(KEY, spec(shell("echo up", resources=asks)), node=NODE)
+        await place.store.create_pod(KEY, spec(shell("echo up", resources=asks)))
         free = ObjectKey("default", "free")
-        await place.store.create_pod(free, spec(shell("echo other")), node=NODE)
+        await place.store.create_pod(free, spec(shell("echo other")))
         await place.until(lambda pod: pod is not None and pod.phase.terminal, free)
         waiting = place.store.pod(KEY)
         assert waiting is not None
         assert (waiting.phase, waiting.bound) == (Phase.PENDING, False)
         place.allocatable = {RESOURCE: 1}
         third = ObjectKey("default", "third")
-        await place.store.create_pod(third, spec(shell("true")), node=NODE)
+        await place.store.create_pod(third, spec(shell("true")))
         await place.phase(Phase.SUCCEEDED)
 
 
