@@ -141,7 +141,7 @@ class CheckpointFile:
             return Checkpoint()
 
     async def save(self) -> None:
-        """Return once a state at least as new as the present one is in the file."""
+        """Return once a state at least as new as the present one is in the file; raises OSError."""
         self._wanted += 1
         wanted = self._wanted
         async with self._lock:
@@ -149,7 +149,12 @@ class CheckpointFile:
                 return
             written = self._wanted
             text = print_checkpoint(self._state())
-            await asyncio.to_thread(_replace, self._path, text)
+            write = asyncio.ensure_future(asyncio.to_thread(_replace, self._path, text))
+            try:
+                await asyncio.shield(write)
+            finally:
+                # A cancelled wait does not stop the thread: without this the next write would run into this one.
+                await asyncio.wait((write,))
             self._written = written
 
 

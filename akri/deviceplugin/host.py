@@ -66,9 +66,9 @@ class PluginHost:
     """Offers resources to the kubelet of this node.
 
     allocate: claims devices, see Allocate. prefer: chooses among devices, see Prefer; without it the kubelet chooses.
-    answered: told after the answer of an Allocate went out (resource, ids, clock.now()). failed: told instead of it when the
-    caller was gone before the answer; what `allocate` claimed stays claimed, and nobody may use it. kubelet_started: told
-    (clock.now()) when a kubelet started while this host ran. All three are called in the event loop and must not block.
+    answered: told after the answer of an Allocate went out (resource, ids, clock.now()), be it to a kubelet that just died.
+    failed: told instead of it when the caller was known to be gone before; what `allocate` claimed stays claimed, for nobody.
+    kubelet_started: told (clock.now()) when a kubelet started while this host ran. All three must not block.
     """
 
     def __init__(
@@ -106,6 +106,11 @@ class PluginHost:
     def streaming(self) -> frozenset[ResourceName]:
         """The resources whose device list a kubelet watches at this moment."""
         return frozenset(resource for resource, plugin in self._plugins.items() if plugin.streaming)
+
+    @property
+    def offered(self) -> Mapping[ResourceName, Mapping[PluginDeviceId, bool]]:
+        """The device lists that a watching kubelet has been sent, or is about to be."""
+        return {resource: plugin.devices for resource, plugin in self._plugins.items() if plugin.streaming}
 
     def offer(self, resource: ResourceName, devices: Mapping[PluginDeviceId, bool], *, in_use: bool = False) -> None:
         """Set the whole device list of a resource, true for a healthy device. `in_use` resources register before others."""

@@ -137,7 +137,7 @@ class DeviceManager:
         self._servers.clear()
         await self._registry.stop()
         await self._tasks.stop()
-        await self._file.save()
+        await self._save()
 
     async def restart(self) -> None:
         """Stop and start again; the pods stay."""
@@ -202,14 +202,13 @@ class DeviceManager:
                 reusable: dict[ResourceName, frozenset[PluginDeviceId]] = {}
                 for container in pod.in_order:
                     await self._admit_container(pod, container, reusable)
-            except AkriError as error:
-                self._forget(pod.uid)
                 await self._file.save()
+            except (AkriError, OSError) as error:
+                self._forget(pod.uid)
                 raise AdmissionError(f"Allocate failed due to {error}, which is unexpected") from error
             except BaseException:
                 self._forget(pod.uid)
                 raise
-            await self._file.save()
             return {container.name: self.edits(pod.uid, container.name) for container in pod.in_order}
 
     async def _admit_container(
@@ -318,7 +317,14 @@ class DeviceManager:
             await self._unsaved.wait()
             await self._clock.sleep(_SAVE_AFTER)
             self._unsaved.clear()
+            await self._save()
+
+    async def _save(self) -> None:
+        try:
             await self._file.save()
+        except OSError as error:
+            # Allocations fail with their pod; what else is in the file a restart learns again from the plugins.
+            _LOG.error("cannot write the checkpoint error=%s", error)
 
 
 def _hidden(path: Path) -> Path:

@@ -1,0 +1,161 @@
+"""A plugin host that writes down what it is asked and told, and a plugin that is written straight against the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from akri.core.edits import ContainerEdits
+from akri.core.ids import PluginDeviceId, ResourceName
+from akri.deviceplugin import wire
+from akri.deviceplugin.host import KUBELET_SOCKET, PluginHost
+from akri.deviceplugin.transport import call, connect, serve, stream_method, unary_method
+from akri.deviceplugin.wire import DeviceIds
+from akri.platforms.local.clock import SystemClock
+
+if TYPE_CHECKING:
+    from grpc import aio
+
+    from akri.deviceplugin.plugin import Prefer
+    from akri.deviceplugin.transport import Context
+
+__all__ = ["Agent", "RawPlugin", "devices", "until"]
+
+_PATIENCE = 10.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that other tasks bring about."""
+    async with asyncio.timeout(_PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+def devices(*healthy: str, unhealthy: Sequence[str] = ()) -> dict[PluginDeviceId, bool]:
+    return {PluginDeviceId(name): name not in unhealthy for name in (*healthy, *unhealthy)}
+
+
+def _one_variable(_resource: ResourceName, ids: DeviceIds) -> ContainerEdits:
+    return ContainerEdits({f"DEVICE_{device.upper().replace('-', '_')}": device for device in ids})
+
+
+class Agent:
+    """A plugin host in a task of its own. `answer` may be replaced; while `gate` is cleared, claims do not end."""
+
+    def __init__(self, directory: Path, *, prefer: Prefer | None = None) -> None:
+        self.allocated: list[tuple[str, DeviceIds]] = []
+        self.claimed: list[DeviceIds] = []
+        self.answered: list[tuple[str, DeviceIds]] = []
+        self.failed: list[tuple[str, DeviceIds]] = []
+        self.kubelet_starts: list[float] = []
+        self.answer: Callable[[ResourceName, DeviceIds], ContainerEdits] = _one_variable
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.host = PluginHost(
+            directory,
+            self._allocate,
+            clock=SystemClock(),
+            prefer=prefer,
+            answered=lambda resource, ids, _at: self.answered.append((resource, ids)),
+            failed=lambda resource, ids: self.failed.append((resource, ids)),
+            kubelet_started=self.kubelet_starts.append,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def _allocate(self, resource: ResourceName, ids: DeviceIds) -> ContainerEdits:
+        self.allocated.append((resource, ids))
+        await self.gate.wait()
+        self.claimed.append(ids)
+        return self.answer(resource, ids)
+
+    def offer(self, resource: str, listed: Mapping[PluginDeviceId, bool], *, in_use: bool = False) -> None:
+        self.host.offer(ResourceName(resource), listed, in_use=in_use)
+
+    def withdraw(self, resource: str) -> None:
+        self.host.withdraw(ResourceName(resource))
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self.host.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        assert self._task.cancelled()
+
+
+class RawPlugin:
+    """A plugin that answers what a test tells it, however wrong. Answers are bytes or errors to raise."""
+
+    def __init__(self, directory: Path, name: str = "raw.sock") -> None:
+        self.directory = directory
+        self.name = name
+        self.options: bytes = wire.EMPTY
+        self.lists: list[bytes] = []
+        self.end_stream = False
+        self.allocate: bytes | Exception = wire.EMPTY
+        self.preferred: bytes | Exception = wire.EMPTY
+        self.pre_start: bytes | Exception = wire.EMPTY
+        self.pre_started: list[DeviceIds] = []
+        self.streams = 0
+        self._server: aio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        async def options(_request: bytes, _context: Context) -> bytes:
+            return self.options
+
+        async def pre_start(request: bytes, _context: Context) -> bytes:
+            self.pre_started.append(wire.read_pre_start_request(request))
+            return _given(self.pre_start)
+
+        self._server = await serve(
+            self.directory / self.name,
+            {
+                wire.OPTIONS: unary_method(options),
+                wire.LIST_AND_WATCH: stream_method(self._stream),
+                wire.ALLOCATE: unary_method(_give(lambda: self.allocate)),
+                wire.PREFERRED: unary_method(_give(lambda: self.preferred)),
+                wire.PRE_START: unary_method(pre_start),
+            },
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        await self._server.stop(None)
+
+    async def _stream(self, _request: bytes, context: Context) -> None:
+        self.streams += 1
+        for data in self.lists:
+            await context.write(data)
+        if not self.end_stream:
+            await asyncio.Event().wait()
+
+    async def register(self, resource: str = "example.com/raw", *, version: str = wire.VERSION, endpoint: str | None = None) -> None:
+        """Register with the kubelet; raises KubeletError with its answer."""
+        name = self.name if endpoint is None else endpoint
+        await register(self.directory, wire.write_registration(wire.Registration(version, name, ResourceName(resource))))
+
+
+async def register(directory: Path, request: bytes) -> None:
+    channel = connect(directory / KUBELET_SOCKET)
+    try:
+        await call(channel, wire.REGISTER, request, seconds=_PATIENCE)
+    finally:
+        await channel.close()
+
+
+def _given(answer: bytes | Exception) -> bytes:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _give(answer: Callable[[], bytes | Exception]) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    async def give(_request: bytes, _context: Context) -> bytes:
+        return _given(answer())
+
+    return give
