@@ -159,11 +159,11 @@ class Agent:
         evidence = self.state.evidence
         match event:
             case Reset(objects):
-                self.state.evidence = evidence.reset_pods(objects)
+                self.state.evidence = evidence.reset_pods(objects).pods_current(self.clock.now())
             case Put(pod):
                 self.state.evidence = evidence.put_pod(pod)
             case Gone(key, uid):
                 self.state.evidence = evidence.drop_pod(key, uid)
             case Alive():
-                return
+                self.state.evidence = evidence.pods_current(self.clock.now())
         self.releases.wake()

@@ -13,7 +13,7 @@ from typing import Final, assert_never
 from attrs import define, field
 
 from akri.agent.state import NodeState, Resource
-from akri.agent.writes import WRITE_TIMEOUT, InstanceWrites
+from akri.agent.writes import RELEASE_TIMEOUT, WRITE_TIMEOUT, InstanceWrites
 from akri.agent.waiting import within
 from akri.core.allocation import Binding, ClaimSlot, Denial, FenceInstance, Grant, ReleaseSlot, Step, Steps, allocate
 from akri.core.edits import ContainerEdits, container_edits
@@ -91,7 +91,7 @@ class _Attempt:
     unused: tuple[PluginDeviceId, ...]
     taken: list[Binding] = field(factory=list[Binding])
     read: set[InstanceName] = field(factory=set[InstanceName])
-    trouble: str = ""
+    trouble: str = "an earlier write to the Instance is still under way"
     deadline: float = 0.0
 
     async def run(self) -> Grant:
@@ -149,9 +149,9 @@ class _Attempt:
                 self.taken.extend([binding] if isinstance(outcome, Done) else [])
                 return outcome
             case FenceInstance(name):
-                return await writes.fence(configuration, name, self._left())
+                return await writes.fence(configuration, name, min(RELEASE_TIMEOUT, self._left()))
             case ReleaseSlot(held):
-                return await writes.release(configuration, held, lambda: True, self._left())
+                return await writes.release(configuration, held, lambda: True, min(RELEASE_TIMEOUT, self._left()))
         assert_never(step)
 
     def _failed(self, outcome: Outcome | None) -> bool:

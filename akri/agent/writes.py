@@ -21,10 +21,12 @@ from akri.core.slots import Held, SlotTable
 from akri.core.usage import FREE, Usage
 from akri.ports import Clock, Done, NodePlatform, Outcome, Refusal, Refused, Unknown
 
-__all__ = ["WRITE_TIMEOUT", "InstanceWrites"]
+__all__ = ["RELEASE_TIMEOUT", "WRITE_TIMEOUT", "InstanceWrites"]
 
 WRITE_TIMEOUT: Final = 10.0
 """Seconds after which the outcome of a write counts as unknown: admission on the node waits for it."""
+RELEASE_TIMEOUT: Final = 4.0
+"""The same for a release: short, so that an Allocate that has to wait for its outcome has time left to fence and to claim."""
 
 
 @define(eq=False)
@@ -43,7 +45,7 @@ class InstanceWrites:
             send = self.platform.claim(key, binding.slot, binding.usage)
             return await self._slot_write(configuration, key, binding.slot.index, binding.usage, send, seconds)
 
-    async def release(self, configuration: ObjectKey, held: Held, allowed: Callable[[], bool], seconds: float = WRITE_TIMEOUT) -> Outcome | None:
+    async def release(self, configuration: ObjectKey, held: Held, allowed: Callable[[], bool], seconds: float = RELEASE_TIMEOUT) -> Outcome | None:
         """Free a slot, if it is still ours and `allowed` still says so when its turn has come; None if it was not sent."""
         key = ObjectKey(configuration.namespace, held.slot.instance)
         async with self._lock(key):
@@ -54,7 +56,7 @@ class InstanceWrites:
             send = self.platform.release(instance, held.slot, held.usage)
             return await self._slot_write(configuration, key, held.slot.index, FREE, send, seconds)
 
-    async def fence(self, configuration: ObjectKey, name: InstanceName, seconds: float = WRITE_TIMEOUT) -> Outcome | None:
+    async def fence(self, configuration: ObjectKey, name: InstanceName, seconds: float = RELEASE_TIMEOUT) -> Outcome | None:
         """Make every write that was sent earlier fail, and read the state; None if nothing is in doubt any more."""
         key = ObjectKey(configuration.namespace, name)
         async with self._lock(key):

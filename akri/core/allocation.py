@@ -281,7 +281,7 @@ def _all_held(view: _View, taken: set[InstanceName]) -> str:
         elif name not in view.serving:
             parts.append(f"the device of {name} is gone")
         else:
-            parts.append(f"{name} is held by {', '.join(view.tables[name].nodes_holding()) or 'nobody, but in doubt'}")
+            parts.append(f"{name} is held by {', '.join(view.tables[name].nodes_holding()) or 'somebody whose name cannot be read'}")
     return "; ".join(parts) or "no device was found"
 
 

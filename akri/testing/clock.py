@@ -15,6 +15,7 @@ __all__ = ["VirtualClock"]
 
 _MAXIMUM_TURNS: Final = 100_000
 _BLIND_TURNS: Final = 100
+_BUSY_PAUSE: Final = 0.0005
 _START: Final = 1_000_000_000.0
 
 
@@ -23,6 +24,10 @@ class _Sleeper:
     due: float
     number: int
     future: asyncio.Future[None] = field(order=False, eq=False)
+
+
+def _never() -> bool:
+    return False
 
 
 def _idle(turn: int) -> bool:
@@ -36,13 +41,15 @@ class VirtualClock:
 
     seed: of `random()`. wall: what `wall()` says when `now()` is 0, seconds since the epoch. pause: real seconds that `settle`
     waits each time before it believes that nothing goes on; leave it 0 unless real sockets, threads or processes take part.
+    busy: says that a socket, thread or process is still at work, for a test that can tell; time stands still meanwhile.
     """
 
-    def __init__(self, *, seed: int = 0, wall: float = _START, pause: float = 0.0) -> None:
+    def __init__(self, *, seed: int = 0, wall: float = _START, pause: float = 0.0, busy: Callable[[], bool] = _never) -> None:
         """Start at 0."""
         self._now = 0.0
         self._epoch = wall
         self._pause = pause
+        self._busy = busy
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self._sleepers: list[_Sleeper] = []
         self._numbers = itertools.count()
@@ -116,8 +123,11 @@ class VirtualClock:
             sleeper.future.set_result(None)
 
     async def _stirred(self, turn: int) -> bool:
-        """Wait the real pause, if there is one, and tell whether something became ready in it."""
+        """Wait the real pause, if there is one, and tell whether something became ready in it, or is still at work."""
+        if self._busy():
+            await asyncio.sleep(_BUSY_PAUSE)
+            return True
         if self._pause <= 0:
             return False
         await asyncio.sleep(self._pause)
-        return not _idle(turn)
+        return self._busy() or not _idle(turn)

@@ -113,6 +113,10 @@ class Orders:
         orders = self._orders.get(operation)
         return orders.popleft() if orders else None
 
+    def clear(self) -> None:
+        """Take all orders back that nobody has met yet."""
+        self._orders.clear()
+
     @property
     def open(self) -> int:
         """How many orders nobody has met yet."""

@@ -18,6 +18,7 @@ from akri.core.configuration import Configuration, DiscoveryRequest
 from akri.core.device import Device
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AdmissionError
+from akri.core.evidence import Listing
 from akri.core.ids import DeviceId, HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, ObjectMeta
@@ -38,7 +39,7 @@ from akri.testing.source import ScriptedSource
 __all__ = ["HANDLER", "Cluster", "Node", "RunningPod", "cluster", "configuration", "device", "resource"]
 
 HANDLER = HandlerName("scripted")
-_PAUSE = 0.004
+_PAUSE = 0.0005
 
 
 def device(device_id: str, **properties: str) -> Device:
@@ -101,6 +102,9 @@ class Node:
     agent: Agent = field(init=False)
     host: PluginHost = field(init=False)
     _tasks: list[asyncio.Task[None]] = field(factory=list[asyncio.Task[None]])
+    _admitting: int = 0
+    _claiming: int = 0
+    _listing: int = 0
 
     def __attrs_post_init__(self) -> None:
         """Make the device manager; nothing runs yet."""
@@ -115,14 +119,13 @@ class Node:
 
         self.host = PluginHost(
             self.folder / "p",
-            lambda name, ids: self.agent.allocate(name, ids),
+            self._allocate,
             clock=self.clock,
             answered=lambda name, ids, at: self.agent.answered(name, ids),
             failed=lambda name, ids: self.agent.answered(name, ids),
             kubelet_started=lambda at: self.agent.kubelet_started(),
         )
-        client = PodResourcesClient(self.folder / "r.sock", self.clock)
-        self.agent = Agent(self.name, self.platform, self.clock, {HANDLER: make}, self.host, client.list)
+        self.agent = Agent(self.name, self.platform, self.clock, {HANDLER: make}, self.host, self._list)
         self._tasks = [asyncio.ensure_future(self.agent.run()), asyncio.ensure_future(self.host.run())]
 
     async def stop_agent(self) -> None:
@@ -135,23 +138,53 @@ class Node:
         if failures:
             raise ExceptionGroup("the agent failed", failures)
 
-    async def run_pod(
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way through a socket, so that time has to stand still."""
+        lists = self.manager.devices
+        lagging = any(dict(lists.get(name, {})) != devices for name, devices in self.host.offered.items())
+        return lagging or self._listing > 0 or (self._admitting > 0 and self._claiming == 0)
+
+    async def _allocate(self, name: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
+        self._claiming += 1
+        try:
+            return await self.agent.allocate(name, ids)
+        finally:
+            self._claiming -= 1
+
+    async def _list(self) -> Listing:
+        self._listing += 1
+        try:
+            return await PodResourcesClient(self.folder / "r.sock", self.clock).list()
+        finally:
+            self._listing -= 1
+
+    async def ask(
         self, name: str, asked: Mapping[ResourceName, int], *, init: Mapping[ResourceName, int] | None = None, containers: int = 1
     ) -> RunningPod:
         """Create a pod on this node and admit it. Raises AdmissionError after the pod has failed, as the kubelet lets it."""
-        pod = await self.store.create_pod(ObjectKey("default", name), _spec(asked, init, containers), node=self.name)
+        pod = await self.store.create_pod(ObjectKey("default", name), _spec(self.name, asked, init, containers))
         inits = (ContainerRequest("init", init),) if init else ()
         mains = tuple(ContainerRequest(f"main-{index}", asked) for index in range(containers))
-        admission = asyncio.ensure_future(self.manager.admit(PodRequest(pod.metadata.key, pod.metadata.uid, mains, inits)))
+        self._admitting += 1
         try:
-            await self.clock.run_until(admission.done, 60)
-            edits = await admission
+            edits = await self.manager.admit(PodRequest(pod.metadata.key, pod.metadata.uid, mains, inits))
         except AdmissionError as error:
-            text = str(error)
-            await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.FAILED, reason=error.reason, message=text))
+            text, reason = str(error), error.reason
+            await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.FAILED, reason=reason, message=text))
             raise
+        finally:
+            self._admitting -= 1
         running = await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.RUNNING))
         return RunningPod(self, running or pod, edits)
+
+    async def run_pod(
+        self, name: str, asked: Mapping[ResourceName, int], *, init: Mapping[ResourceName, int] | None = None, containers: int = 1
+    ) -> RunningPod:
+        """Let time pass until a pod is admitted, or refused, which raises AdmissionError."""
+        admission = asyncio.ensure_future(self.ask(name, asked, init=init, containers=containers))
+        await self.clock.run_until(admission.done, 60)
+        return await admission
 
     def devices(self, name: str) -> Mapping[PluginDeviceId, bool]:
         """What the kubelet was told of a resource."""
@@ -162,10 +195,10 @@ class Node:
         return sorted(id_ for id_, healthy in self.devices(name).items() if healthy)
 
 
-def _spec(asked: Mapping[ResourceName, int], init: Mapping[ResourceName, int] | None, containers: int) -> JsonObject:
+def _spec(node: NodeName, asked: Mapping[ResourceName, int], init: Mapping[ResourceName, int] | None, containers: int) -> JsonObject:
     main: list[JsonObject] = [{"name": f"main-{index}", "resources": {"limits": dict(asked)}} for index in range(containers)]
     inits: list[JsonObject] = [{"name": "init", "resources": {"limits": dict(init)}}] if init else []
-    return {"initContainers": inits, "containers": main}
+    return {"nodeName": node, "initContainers": inits, "containers": main}
 
 
 @define(eq=False)
@@ -181,6 +214,10 @@ class Cluster:
         begin = self.clock.now()
         await self.clock.run_until(condition, limit)
         return self.clock.now() - begin
+
+    async def settle(self, *tasks: asyncio.Future[RunningPod]) -> None:
+        """Let time pass until all of these are done."""
+        await self.until(lambda: all(task.done() for task in tasks), 60)
 
     async def apply(self, wanted: Configuration) -> None:
         """Apply a Configuration and wait until its devices can be allocated on every node."""
@@ -204,16 +241,18 @@ class Cluster:
 @asynccontextmanager
 async def cluster(*devices: Device, nodes: int = 1, shared: bool = True) -> AsyncIterator[Cluster]:
     """Make a cluster whose nodes all see these devices, or each the same ids as devices of its own."""
-    clock = VirtualClock(pause=_PAUSE)
+    made: list[Node] = []
+    clock = VirtualClock(pause=_PAUSE, busy=lambda: any(node.busy for node in made))
     store = MemoryStore(clock)
     with tempfile.TemporaryDirectory(prefix="akri-") as folder:
         names = [NodeName(f"node-{letter}") for letter in "abcdefgh"[:nodes]]
-        made = [Node(name, store, clock, Path(folder) / name[-1], ScriptedSource(HANDLER, shared=shared)) for name in names]
-        for node in made:
+        for name in names:
+            node = Node(name, store, clock, Path(folder) / name[-1], ScriptedSource(HANDLER, shared=shared))
             node.source.show(*devices)
-            await store.register_node(node.name)
+            await store.register_node(name)
             await node.manager.start()
             node.start_agent()
+            made.append(node)
         try:
             yield Cluster(store, clock, made)
         finally:
