@@ -242,6 +242,12 @@ def test_other_namespaces_do_not_matter() -> None:
     assert found.serving == {}
 
 
+def test_instances_of_others_stand_in_no_ones_way() -> None:
+    theirs = instance("foo9", name="lamps-111111", owner="uid-9")
+    for published in (theirs, instance("foo0")), (instance("foo0"), theirs):
+        assert decide(seeing(device("foo0")), *published) == Reconciliation(serving={NAME: Serving(device("foo0"))})
+
+
 def test_the_local_instances_of_other_nodes_are_left_alone() -> None:
     theirs = instance("foo0", name="cameras-111111", nodes=("node-b",), local="node-b", usage={"cameras-111111-0": "node-b"})
     found = decide(seeing(shared=False), theirs)
@@ -415,8 +421,15 @@ def test_what_this_node_left_is_retired_while_it_holds_a_slot() -> None:
     presence = seeing()
     held = instance("foo0", nodes=("node-b",), usage={"cameras-8120fe-0": "", "cameras-8120fe-1": "node-a"})
     assert decide(presence, held) == Reconciliation(serving={NAME: Serving(None, Standing.RETIRED, "this node left the Instance")})
-    for usage in {}, {"cameras-8120fe-0": "node-b"}, {"cameras-8120fe-0": "rub bish"}:
+    for usage in {}, {"cameras-8120fe-0": "node-b"}, {"cameras-8120fe-0": "rub bish"}, {"cameras-8120fe-0": "big-node-a"}:
         assert decide(presence, instance("foo0", nodes=("node-b",), usage=usage)) == Reconciliation()
+
+
+def test_every_instance_whose_device_is_not_seen_is_looked_at() -> None:
+    left = instance("a", name="cameras-1", nodes=("node-b",), usage={"cameras-1-0": "node-a"})
+    kept = instance("b", name="cameras-2")
+    found = decide(Presence.begin(0), left, kept, now=1)
+    assert {name: one.standing for name, one in found.serving.items()} == {"cameras-1": Standing.RETIRED, "cameras-2": Standing.UNSEEN}
 
 
 def test_a_device_that_is_shared_in_another_way_now_gets_a_new_instance_and_the_old_one_is_left() -> None:
@@ -644,6 +657,12 @@ def test_e5_a_device_that_moved_while_the_agent_was_down_is_reported() -> None:
     published = (instance("foo1", name="cameras-a19705"), instance("foo0"))
     found = decide(seeing(device("foo0", URL="x"), device("foo1", URL="y")), *published, before=before)
     assert [moved.instance for moved in found.moved] == ["cameras-8120fe", "cameras-a19705"]
+
+
+def test_e5_a_device_that_moved_is_found_among_new_ones() -> None:
+    published = (instance("foo1", name="cameras-a19705"), instance("foo0"))
+    found = decide(seeing(device("foo1"), device("foo0", URL="x")), *published, before=remembered({NAME: device("foo0")}))
+    assert [moved.instance for moved in found.moved] == [NAME]
 
 
 def test_what_is_not_served_has_not_moved() -> None:
