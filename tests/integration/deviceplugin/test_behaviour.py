@@ -241,7 +241,7 @@ async def test_an_agent_that_starts_before_the_kubelet_is_ready_waits_for_nothin
         agent.offer(name, devices(f"{name}-0"))
     for name in names:
         await kubelet.shows(name, capacity=1, allocatable=1)
-    await until(lambda: agent.host.streaming == set(names))
+    await until(lambda: agent.host.streaming == frozenset(ResourceName(name) for name in names))
 
 
 async def test_pods_of_one_name_are_told_apart_by_uid(kubelet: Driver, agent: Agent) -> None:
