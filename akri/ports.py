@@ -247,6 +247,10 @@ class ClusterPlatform(Protocol):
         """Write a Configuration's status. Raises OutcomeUnknownError."""
         ...
 
+    async def delete_report(self, report: DiscoveryReport) -> None:
+        """Delete the report of a lost node; one that is gone already is deleted. Raises OutcomeUnknownError."""
+        ...
+
     async def emit(self, event: Event) -> None:
         """Tell people what happened; as in NodePlatform."""
         ...

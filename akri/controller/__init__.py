@@ -1,1 +1,1 @@
-"""The cluster's loop as a library: observe, let `akri.scheduling` decide, act; over any platform."""
+"""The cluster's loop as a library: what the watches show goes through `plan`, and what it decides is carried out."""

@@ -97,6 +97,11 @@ class LocalCluster:
         await asyncio.sleep(0)
         self._tables.put_status(key, uid, status)
 
+    async def delete_report(self, report: DiscoveryReport) -> None:
+        """Delete the report of a lost node."""
+        await asyncio.sleep(0)
+        self._tables.delete_report(report)
+
     async def emit(self, event: Event) -> None:
         """Keep the event in the log."""
         self._tables.events.add(event)

@@ -109,6 +109,12 @@ class Tables:
         uid = self.identities.uid() if former is None else former.uid
         self.reports.put(Entry(key, uid, self.identities.revision(), report))
 
+    def delete_report(self, report: DiscoveryReport) -> None:
+        """Delete a node's report; one that is gone already is deleted."""
+        key = ObjectKey(report.configuration.namespace, f"{report.configuration.name}.{report.node}")
+        if self.reports.get(key) is not None:
+            self.reports.remove(key, self.identities.revision())
+
     def put_instance(self, instance: Instance) -> Instance:
         """Store an Instance as it stands, under no rules."""
         former = self.instance(instance.key)
