@@ -48,10 +48,11 @@ def _unavailable(name: str, error: Exception) -> click.Command:
         message = f"'{name}' cannot be used: {error}. Something is not installed: pip install 'akri[all]'"
         raise click.ClickException(message)
 
-    return click.Command(name, callback=explain, short_help=f"(not available: {error})", context_settings={"ignore_unknown_options": True})
+    any_arguments = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=explain, short_help=f"(not available: {error})", context_settings=any_arguments)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="akri")
+@click.version_option(package_name="akri", prog_name="akri")
 def cli() -> None:
     """Find leaf devices and share them between workloads."""

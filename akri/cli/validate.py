@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Final
+from typing import Final
 
 import click
 
@@ -29,10 +29,10 @@ Exit codes: 0 everything is valid, 1 there are problems, 2 wrong usage.
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
 @click.pass_context
-def validate(context: click.Context, files: tuple[BinaryIO, ...], quiet: bool) -> None:  # noqa: FBT001 - click passes options by name
+def validate(context: click.Context, files: tuple[str, ...], quiet: bool) -> None:  # noqa: FBT001 - click passes options by name
     """Check the Configurations in FILEs (YAML or JSON, '-' for the standard input).
 
     Every problem is printed with file, line and path. Nothing is sent anywhere.
@@ -40,7 +40,7 @@ def validate(context: click.Context, files: tuple[BinaryIO, ...], quiet: bool) -
     texts: list[tuple[str, str]] = []
     findings: list[Finding] = []
     for file in files:
-        name = "standard input" if file.name == "<stdin>" else file.name
+        name = "standard input" if file == "-" else file
         try:
             texts.append((name, _text(file)))
         except (OSError, ValueError) as error:
@@ -52,8 +52,9 @@ def validate(context: click.Context, files: tuple[BinaryIO, ...], quiet: bool) -
     context.exit(1 if any(finding.severity is Severity.PROBLEM for finding in findings) else 0)
 
 
-def _text(file: BinaryIO) -> str:
-    content = file.read(_MAXIMUM_SIZE + 1)
+def _text(file: str) -> str:
+    with click.open_file(file, "rb") as stream:
+        content: bytes = stream.read(_MAXIMUM_SIZE + 1)
     if len(content) > _MAXIMUM_SIZE:
         message = f"is too large: expected at most {_MAXIMUM_SIZE} bytes"
         raise ValueError(message)

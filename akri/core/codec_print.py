@@ -6,7 +6,7 @@ What only the server writes (deletionTimestamp) is not printed. Fields that say 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, assert_never
 
 from akri.core.configuration import BrokerSpec, Configuration, JobBroker, NoBroker, PodBroker
 from akri.core.ids import ConfigurationName
@@ -123,6 +123,7 @@ def _property(item: DiscoveryProperty) -> JsonObject:
             return {"name": name, "valueFrom": {"secretKeyRef": _reference(item)}}
         case FromConfigMap(name):
             return {"name": name, "valueFrom": {"configMapKeyRef": _reference(item)}}
+    assert_never(item)
 
 
 def _reference(item: FromSecret | FromConfigMap) -> JsonObject:
@@ -137,6 +138,7 @@ def _broker(broker: BrokerSpec) -> JsonObject | None:
             return {"brokerJobSpec": spec}
         case NoBroker():
             return None
+    assert_never(broker)
 
 
 def _handler(handler: HandlerReport) -> JsonObject:

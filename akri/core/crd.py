@@ -102,7 +102,7 @@ def configuration_crd() -> JsonObject:
         ("all",),
         {
             "additionalPrinterColumns": [
-                _column("Capacity", "integer", ".spec.capacity", "Slots of each Instance"),
+                _column("Capacity", "string", ".spec.capacity", "Slots of each Instance"),
                 _AGE,
             ],
             "subresources": {"status": {}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from attrs import frozen
 
@@ -44,6 +44,7 @@ def reason_to_drop(name: str, filter_list: FilterList, values: Collection[str]) 
             return None if named else f"{name}: not among the included {_listed(filter_list)}"
         case FilterAction.EXCLUDE:
             return f"{name}: among the excluded {_listed(filter_list)}" if named else None
+    assert_never(filter_list.action)
 
 
 def _listed(filter_list: FilterList) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from attrs import field, frozen
 
@@ -107,20 +107,31 @@ def resolve(properties: Iterable[DiscoveryProperty], secrets: Sources, config_ma
     values: dict[str, bytes] = {}
     missing: list[Problem] = []
     for item in properties:
-        match item:
-            case Literal(name, value):
-                values[name] = value.encode("utf-8", "surrogatepass")
-            case FromSecret():
-                _take(item, "Secret", secrets, values, missing)
-            case FromConfigMap():
-                _take(item, "ConfigMap", config_maps, values, missing)
+        found = _look_up(item, secrets, config_maps)
+        if isinstance(found, bytes):
+            values[item.name] = found
+        elif found is not None:
+            missing.append(found)
     return Resolved(values, tuple(missing))
 
 
-def _take(item: Reference, kind: str, sources: Sources, values: dict[str, bytes], missing: list[Problem]) -> None:
+def _look_up(item: DiscoveryProperty, secrets: Sources, config_maps: Sources) -> bytes | Problem | None:
+    """Return the value, or what is missing; None where it may be missing."""
+    match item:
+        case Literal(_, value):
+            return value.encode("utf-8", "surrogatepass")
+        case FromSecret():
+            return _fetched("Secret", item, secrets)
+        case FromConfigMap():
+            return _fetched("ConfigMap", item, config_maps)
+    assert_never(item)
+
+
+def _fetched(kind: str, item: Reference, sources: Sources) -> bytes | Problem | None:
     data = sources.get(item.source)
     if data is not None and item.key in data:
-        values[item.name] = data[item.key]
-    elif not item.optional:
-        what = f"{kind} {item.source} does not exist" if data is None else f"{kind} {item.source} has no key '{item.key}'"
-        missing.append(Problem(f"discoveryProperties.{item.name}", what))
+        return data[item.key]
+    if item.optional:
+        return None
+    what = "does not exist" if data is None else f"has no key '{item.key}'"
+    return Problem(f"discoveryProperties.{item.name}", f"{kind} {item.source} {what}")

@@ -21,7 +21,7 @@ from akri.core.configuration import Configuration, DiscoveryRequest, JobBroker, 
 from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
-from akri.core.properties import FromSecret, Literal
+from akri.core.properties import FromConfigMap, FromSecret, Literal
 from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport, Reason
 from tests.unit.core.strategies import configurations, instances, reports, statuses
 from tests.unit.core.upstream_samples import samples
@@ -107,8 +107,10 @@ def test_one_of_upstreams_configurations_means_what_it_says() -> None:
 
 
 def test_a_printed_configuration() -> None:
-    properties = (Literal("a", "1"), FromSecret("b", ObjectKey("x", "logins"), "k", optional=True))
-    metadata = ObjectMeta(KEY, uid="u", revision=12, generation=3, created=1714564800.25, finalizers=("f",), labels={"l": "1"}, deleting=True)
+    properties = (Literal("a", "1"), FromSecret("b", ObjectKey("x", "logins"), "k", optional=True), FromConfigMap("c", KEY, "k"))
+    metadata = ObjectMeta(
+        KEY, uid="u", revision=12, generation=3, created=1714564800.25, finalizers=("f",), labels={"l": "1"}, deleting=True
+    )
     configuration = Configuration(metadata, DiscoveryRequest(HandlerName("udev"), "d", properties), 2, broker_properties={"A": "1"})
     assert print_configuration(configuration) == {
         "apiVersion": "akri.sh/v0",
@@ -130,6 +132,10 @@ def test_a_printed_configuration() -> None:
                 "discoveryProperties": [
                     {"name": "a", "value": "1"},
                     {"name": "b", "valueFrom": {"secretKeyRef": {"name": "logins", "namespace": "x", "key": "k", "optional": True}}},
+                    {
+                        "name": "c",
+                        "valueFrom": {"configMapKeyRef": {"name": "cameras", "namespace": "default", "key": "k", "optional": False}},
+                    },
                 ],
             },
             "capacity": 2,

@@ -123,11 +123,17 @@ CAPACITY = "expected a whole number from 1 to 1000"
         ({"brokerProperties": ["a"]}, "spec.brokerProperties: ['a'] is a list: expected an object"),
         ({"brokerProperties": {"A": 800}}, "spec.brokerProperties.A: 800 is a whole number: expected a text (quotes make a text of it)"),
         ({"brokerProperties": {"A": None}}, "spec.brokerProperties.A: None is no value: expected a text"),
-        ({"brokerProperties": {"A=": "1"}}, "spec.brokerProperties.A=: 'A=' is not valid: expected a name that is not empty and has no '='"),
+        (
+            {"brokerProperties": {"A=": "1"}},
+            "spec.brokerProperties.A=: 'A=' is not valid: expected a name that is not empty and has no '='",
+        ),
         ({"discoveryHandler": None}, "spec.discoveryHandler: is missing: expected an object"),
         ({"discoveryHandler": {}}, "spec.discoveryHandler.name: is missing: expected the name of a discovery handler"),
         ({"discoveryHandler": {"name": 1}}, "spec.discoveryHandler.name: 1 is a whole number: expected a text (quotes make a text of it)"),
-        ({"discoveryHandler": {"name": ""}}, "spec.discoveryHandler.name: '' is not valid: expected 1 to 253 characters without control characters"),
+        (
+            {"discoveryHandler": {"name": ""}},
+            "spec.discoveryHandler.name: '' is not valid: expected 1 to 253 characters without control characters",
+        ),
     ],
 )
 def test_problems_of_the_spec(spec: dict[str, Json], expected: str) -> None:
@@ -141,7 +147,10 @@ def test_problems_of_the_spec(spec: dict[str, Json], expected: str) -> None:
         ({"discoveryProperties": "ab"}, "Properties: 'ab' is a text: expected a list"),
         ({"discoveryProperties": {}}, "Properties: {} is an object: expected a list"),
         ({"discoveryProperties": [3]}, "Properties[0]: 3 is a whole number: expected an object"),
-        ({"discoveryProperties": [{"value": "1"}]}, "Properties[0].name: is missing: expected letters, digits and '_', not beginning with a digit"),
+        (
+            {"discoveryProperties": [{"value": "1"}]},
+            "Properties[0].name: is missing: expected letters, digits and '_', not beginning with a digit",
+        ),
         (
             {"discoveryProperties": [{"name": "a-b", "value": "1"}]},
             "Properties[0].name: 'a-b' is not valid: expected letters, digits and '_', not beginning with a digit",
@@ -189,7 +198,10 @@ def test_problems_of_the_discovery_handler(written: dict[str, Json], expected: s
         ({"resourceVersion": "x"}, "metadata.resourceVersion: 'x' is not valid: expected a whole number as a text"),
         ({"generation": -1}, "metadata.generation: -1 is not valid: expected 0 or more"),
         ({"generation": "1"}, "metadata.generation: '1' is a text: expected a whole number, 0 or more"),
-        ({"creationTimestamp": "yesterday"}, "metadata.creationTimestamp: 'yesterday' is not valid: expected a time as in '2024-05-01T12:00:00Z'"),
+        (
+            {"creationTimestamp": "yesterday"},
+            "metadata.creationTimestamp: 'yesterday' is not valid: expected a time as in '2024-05-01T12:00:00Z'",
+        ),
         (
             {"creationTimestamp": "2024-05-01T12:00:00"},
             "metadata.creationTimestamp: '2024-05-01T12:00:00' is not valid: expected a time as in '2024-05-01T12:00:00Z'",
@@ -222,7 +234,9 @@ def test_problems_of_the_metadata(metadata: dict[str, Json], expected: str) -> N
 def test_a_bad_name_is_a_problem(name: str) -> None:
     found = problems(document(metadata={"name": name}))
     assert found[-1].startswith("metadata.name: ")
-    assert "expected at most 54 characters: lower-case letters, digits, '-' and '.' (the kubelet's limit for resource names)" in " ".join(found)
+    assert "expected at most 54 characters: lower-case letters, digits, '-' and '.' (the kubelet's limit for resource names)" in " ".join(
+        found
+    )
 
 
 def test_the_heading_is_checked() -> None:

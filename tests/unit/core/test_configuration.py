@@ -66,13 +66,17 @@ def test_names_that_fit_the_kubelet(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["A", "a_b", "-a", "a-", ".a", "a.", "a\n", "a" * 55, "ü"])
 def test_other_names_cannot_be(name: str) -> None:
-    with pytest.raises(InvalidValueError, match=r"^metadata.name: .* expected at most 54 characters: lower-case letters, digits, '-' and '.' "):
+    with pytest.raises(
+        InvalidValueError, match=r"^metadata.name: .* expected at most 54 characters: lower-case letters, digits, '-' and '.' "
+    ):
         configuration(name)
 
 
 @pytest.mark.parametrize("handler", ["", "a\n", "a" * 254])
 def test_other_handler_names_cannot_be(handler: str) -> None:
-    with pytest.raises(InvalidValueError, match=r"^spec.discoveryHandler.name: .* expected 1 to 253 characters without control characters$"):
+    with pytest.raises(
+        InvalidValueError, match=r"^spec.discoveryHandler.name: .* expected 1 to 253 characters without control characters$"
+    ):
         configuration(handler=handler)
 
 

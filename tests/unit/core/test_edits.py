@@ -69,7 +69,9 @@ def test_the_order_of_devices_does_not_matter(one: dict[str, str], two: dict[str
 
 
 def test_mounts_and_device_nodes_are_merged_with_the_rights_of_both() -> None:
-    one = device({}, (Mount("/b", "/host/b", read_only=True), Mount("/a", "/host/a", read_only=True)), (DeviceNode("/dev/x", "/dev/x0", "m"),))
+    one = device(
+        {}, (Mount("/b", "/host/b", read_only=True), Mount("/a", "/host/a", read_only=True)), (DeviceNode("/dev/x", "/dev/x0", "m"),)
+    )
     two = device({}, (Mount("/a", "/host/a"), Mount("/b", "/host/b", read_only=True)), (DeviceNode("/dev/x", "/dev/x0", "r"),))
     expected = ContainerEdits(
         {},

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akri.core import errors
-from akri.core.errors import AkriError, ClaimRefusedError, InvalidDocumentError, InvalidValueError, KubeletError, Problem, short
+from akri.core.errors import (
+    AdmissionError,
+    AkriError,
+    ClaimRefusedError,
+    InvalidDocumentError,
+    InvalidValueError,
+    KubeletError,
+    Problem,
+    short,
+)
 
 
 @given(st.text(), st.integers(4, 100))
@@ -58,6 +67,11 @@ def test_a_refused_claim_names_its_holder() -> None:
 def test_a_kubelet_error_has_a_code() -> None:
     error = KubeletError("no answer", "UNAVAILABLE")
     assert (str(error), error.code, KubeletError("x").code) == ("no answer", "UNAVAILABLE", "UNKNOWN")
+
+
+def test_a_refused_pod_has_a_reason() -> None:
+    error = AdmissionError("no device", "OutOfcameras")
+    assert (str(error), error.reason, AdmissionError("x").reason) == ("no device", "OutOfcameras", "UnexpectedAdmissionError")
 
 
 def test_all_errors_belong_to_one_tree() -> None:

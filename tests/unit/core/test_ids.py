@@ -41,7 +41,7 @@ def test_slot_keys_are_upstreams() -> None:
 
 @pytest.mark.parametrize("text", ["", "-", "a", "a-", "-1", "a-x", "a-01", "a-+1", "a--", "a-1 ", "a-1\n", "a-1234567890", "a-١"])
 @pytest.mark.parametrize(("kind", "called"), [(SlotId, "slot"), (VirtualDeviceId, "virtual device")])
-def test_other_texts_are_no_slots(kind: type[SlotId] | type[VirtualDeviceId], called: str, text: str) -> None:
+def test_other_texts_are_no_slots(kind: type[SlotId | VirtualDeviceId], called: str, text: str) -> None:
     with pytest.raises(InvalidValueError) as caught:
         kind.parse(text)
     assert caught.value.place == called

@@ -6,13 +6,14 @@ import pytest
 
 from akri.core.errors import InvalidValueError
 from akri.core.ids import ObjectKey
-from akri.core.properties import FromConfigMap, FromSecret, Literal, Resolved, needs, require_property_name, resolve
+from akri.core.properties import DiscoveryProperty, FromConfigMap, FromSecret, Literal, Resolved, needs, require_property_name, resolve
 
 SECRET = ObjectKey("default", "logins")
 MAP = ObjectKey("other", "settings")
 USER = Literal("user", "admin")
 PASSWORD = FromSecret("password", SECRET, "pass")
 LEVEL = FromConfigMap("level", MAP, "level")
+ALL: tuple[DiscoveryProperty, ...] = (USER, PASSWORD, LEVEL)
 
 
 def test_needs_are_the_references() -> None:
@@ -21,7 +22,7 @@ def test_needs_are_the_references() -> None:
 
 
 def test_values_are_combined() -> None:
-    resolved = resolve([USER, PASSWORD, LEVEL], {SECRET: {"pass": b"\x00\xff"}}, {MAP: {"level": b"3", "x": b""}})
+    resolved = resolve(ALL, {SECRET: {"pass": b"\x00\xff"}}, {MAP: {"level": b"3", "x": b""}})
     assert resolved == Resolved({"user": b"admin", "password": b"\x00\xff", "level": b"3"})
     assert resolved.missing == ()
 
@@ -32,7 +33,7 @@ def test_secrets_and_config_maps_of_one_name_are_kept_apart() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    resolved = resolve([USER, PASSWORD, LEVEL], {SECRET: {"other": b"hush"}}, {})
+    resolved = resolve(ALL, {SECRET: {"other": b"hush"}}, {})
     assert dict(resolved.values) == {"user": b"admin"}
     assert [str(problem) for problem in resolved.missing] == [
         "discoveryProperties.password: Secret default/logins has no key 'pass'",

@@ -38,7 +38,20 @@ def test_usages_print_and_parse(usage: Usage) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a b", "a:b", ":", "C:", "C:cameras-3", "C:cameras-3:", "C:cameras-3:a:b", "C:cameras-3:a b", "C:cameras:node-a", "C::a", "\n", "C:a-1:\t"],
+    [
+        "a b",
+        "a:b",
+        ":",
+        "C:",
+        "C:cameras-3",
+        "C:cameras-3:",
+        "C:cameras-3:a:b",
+        "C:cameras-3:a b",
+        "C:cameras:node-a",
+        "C::a",
+        "\n",
+        "C:a-1:\t",
+    ],
 )
 def test_other_texts_are_no_usages(text: str) -> None:
     with pytest.raises(InvalidValueError):
