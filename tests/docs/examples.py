@@ -1,0 +1,141 @@
+"""Finds the examples in our pages and runs them. docs/index.md tells writers of pages what each kind of example means."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+__all__ = ["COVERED", "ROOT", "Example", "examples", "pages", "run_command", "run_page"]
+
+ROOT: Final = Path(__file__).parents[2]
+COVERED: Final[Mapping[str, str]] = {
+    "./dev demo": "tests/integration",
+    "./dev test": ".ci/run",
+    "./dev check": "tests/guards/test_dev.py",
+    "./dev fix": "tests/guards/test_dev.py",
+    "./dev bench": "tests/guards/test_dev.py",
+    "./dev mutate": "tests/guards/test_dev.py",
+    "./dev help": "tests/guards/test_dev.py",
+}
+"""Commands that are too long for a page's test, and the place that runs them."""
+_FENCE: Final = re.compile(r"^```(?P<kind>[\w-]*)(?P<more>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE: Final = re.compile(r"^# (?P<name>[\w-]+\.(?:yaml|py))$")
+_PROMPT: Final = "$ "
+_ANYTHING: Final = "..."
+_EXIT: Final = re.compile(r"  # exit (?P<code>\d+)$")
+
+
+@frozen
+class Example:
+    """One fenced block: its kind, what is in it, and the line of the page where it starts."""
+
+    page: Path
+    line: int
+    kind: str
+    body: str
+
+    def __str__(self) -> str:
+        """Print where it is."""
+        return f"{self.page.name}:{self.line}"
+
+
+def pages() -> list[Path]:
+    """Every page that people read."""
+    return [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+
+
+def examples(page: Path) -> list[Example]:
+    """Fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [Example(page, text.count("\n", 0, found.start()) + 1, found["kind"], found["body"]) for found in _FENCE.finditer(text)]
+
+
+def run_page(page: Path, folder: Path) -> None:
+    """Run a page's examples in order, in one folder, and compare what they print with what the page says."""
+    found = examples(page)
+    environment: dict[str, str] = {}
+    for example, following in zip(found, [*found, None][1:], strict=True):
+        _keep(example, folder)
+        match example.kind:
+            case "env":
+                environment = dict(line.split("=", 1) for line in example.body.splitlines())
+            case "python":
+                expected = following.body if following and following.kind == "text" else None
+                _run_python(example, folder, environment, expected)
+            case "console":
+                _run_console(example, folder)
+            case "yaml":
+                _check_yaml(example, folder)
+            case "sh":
+                uncovered = [line for line in example.body.splitlines() if _command(line) not in COVERED]
+                assert not uncovered, f"{example}: no test runs {uncovered}: use console, or name the test in COVERED"
+            case "text":
+                pass
+            case kind:
+                raise AssertionError(f"{example}: examples of kind {kind!r} are not tested: docs/index.md lists those that are")
+
+
+def _command(line: str) -> str:
+    return line.partition("#")[0].strip()
+
+
+def _keep(example: Example, folder: Path) -> None:
+    """An example whose first line is a comment with a file name is kept under that name for those that follow."""
+    first = example.body.partition("\n")[0]
+    if name := _FILE.match(first):
+        (folder / name["name"]).write_text(example.body, encoding="utf-8")
+
+
+def run_command(command: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command with our environment's programs first, its words and errors in one text."""
+    variables = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LANG": "C.UTF-8", **(environment or {})}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+def _run_python(example: Example, folder: Path, environment: Mapping[str, str], expected: str | None) -> None:
+    done = run_command([sys.executable, "-c", example.body], folder, environment)
+    assert done.returncode == 0, f"{example}:\n{done.stdout}"
+    if expected is not None:
+        assert done.stdout == expected, str(example)
+
+
+def _run_console(example: Example, folder: Path) -> None:
+    for command, code, expected in _commands(example):
+        done = run_command(["sh", "-c", command], folder)
+        assert done.returncode == code, f"{example}: {command}\n{done.stdout}"
+        pattern = ".*".join(re.escape(part) for part in expected.split(_ANYTHING))
+        assert re.fullmatch(pattern, done.stdout, re.DOTALL), f"{example}: {command} printed\n{done.stdout}"
+
+
+def _commands(example: Example) -> Iterator[tuple[str, int, str]]:
+    """Commands of a console with the exit codes and the words that they should end with."""
+    for part in f"\n{example.body}".split(f"\n{_PROMPT}")[1:]:
+        command, _, expected = part.partition("\n")
+        code = _EXIT.search(command)
+        words = f"{expected.rstrip()}\n" if expected.strip() else ""
+        yield _EXIT.sub("", command), int(code["code"]) if code else 0, words
+
+
+def _check_yaml(example: Example, folder: Path) -> None:
+    """Configurations and Instances must be valid; other documents are not ours to judge, and pages show none."""
+    file = folder / f"line-{example.line}.yaml"
+    file.write_text(example.body, encoding="utf-8")
+    done = run_command(["akri", "validate", file.name], folder)
+    assert done.returncode == 0, f"{example}: {shlex.join(['akri', 'validate'])}\n{done.stdout}"
