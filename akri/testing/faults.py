@@ -351,6 +351,10 @@ class FaultyClusterPlatform(_Faulty):
         """Write a Configuration's status. Raises OutcomeUnknownError."""
         await self._call("status", lambda: self._platform.set_status(key, uid, status))
 
+    async def delete_report(self, report: DiscoveryReport) -> None:
+        """Delete a report. Raises OutcomeUnknownError."""
+        await self._call("report", lambda: self._platform.delete_report(report))
+
     async def emit(self, event: Event) -> None:
         """Pass on; never disturbed."""
         await self._platform.emit(event)
