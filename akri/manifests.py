@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from attrs import field, frozen
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from akri.core.errors import Problem, short
@@ -85,19 +85,33 @@ def read_manifests(text: str) -> Manifests:
 
 
 def _syntax_problem(error: MarkedYAMLError) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    reason = error.problem or error.context or "cannot be read"
-    if mark is None:
+    said = vars(error)  # the reader's errors have no types
+    mark = said.get("problem_mark") or said.get("context_mark")
+    reason = said.get("problem") or said.get("context") or "cannot be read"
+    if not isinstance(mark, StreamMark):
         return Problem("", f"not valid YAML: {reason}")
     return Problem("", f"not valid YAML: {reason} (column {mark.column + 1})", mark.line + 1)
 
 
 def _line(node: Node) -> int:
-    return int(node.start_mark.line) + 1
+    return cast("StreamMark", node.start_mark).line + 1  # pyright: ignore[reportUnknownMemberType]
+
+
+# The reader's nodes have no types of their own: these three are where they get them.
+def _tag(node: Node) -> str:
+    return str(cast("object", node.tag))  # pyright: ignore[reportUnknownMemberType]
+
+
+def _content(node: Node) -> object:
+    return cast("object", node.value)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _is_block(node: ScalarNode) -> bool:
+    return cast("object", node.style) == "|"  # pyright: ignore[reportUnknownMemberType]
 
 
 def _is_nothing(node: Node) -> bool:
-    return isinstance(node, ScalarNode) and node.tag == f"{_TAG}null"
+    return isinstance(node, ScalarNode) and _tag(node) == f"{_TAG}null"
 
 
 class _Reading:
@@ -126,7 +140,7 @@ class _Reading:
             case MappingNode():
                 return self._mapping(node, place, depth)
             case SequenceNode():
-                items = cast("list[Node]", node.value)
+                items = cast("list[Node]", _content(node))
                 return [self.value(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(items)]
             case ScalarNode():
                 return self._scalar(node, place)
@@ -136,8 +150,8 @@ class _Reading:
     def _mapping(self, node: MappingNode, place: str, depth: int) -> Json:
         written: dict[str, Json] = {}
         merged: dict[str, Json] = {}
-        for key, value in cast("list[tuple[Node, Node]]", node.value):
-            if key.tag == _MERGE:
+        for key, value in cast("list[tuple[Node, Node]]", _content(node)):
+            if _tag(key) == _MERGE:
                 merged = self._merged(value, place, depth) | merged
                 continue
             name = self._name(key, place)
@@ -149,7 +163,7 @@ class _Reading:
         return merged | written
 
     def _merged(self, node: Node, place: str, depth: int) -> dict[str, Json]:
-        parts = cast("list[Node]", node.value) if isinstance(node, SequenceNode) else [node]
+        parts = cast("list[Node]", _content(node)) if isinstance(node, SequenceNode) else [node]
         result: dict[str, Json] = {}
         for part in parts:
             value = self.value(part, place, depth + 1)
@@ -160,18 +174,19 @@ class _Reading:
         return result
 
     def _name(self, key: Node, place: str) -> str:
-        if isinstance(key, ScalarNode) and key.tag in _TEXTS | _PLAIN and not _is_nothing(key):
-            return str(key.value)
+        if isinstance(key, ScalarNode) and _tag(key) in _TEXTS | _PLAIN and not _is_nothing(key):
+            return str(_content(key))
         self._problem(key, place, "a key is not valid: expected a text")
         return ""
 
     def _scalar(self, node: ScalarNode, place: str) -> Json:
-        if node.tag in _TEXTS:
-            if node.style == "|":
+        tag = _tag(node)
+        if tag in _TEXTS:
+            if _is_block(node):
                 self.blocks.add(place)
-            return str(node.value)
-        if node.tag not in _PLAIN:
-            self._problem(node, place, f"tag {short(str(node.tag))} is not known: expected a plain value")
+            return str(_content(node))
+        if tag not in _PLAIN:
+            self._problem(node, place, f"tag {short(tag)} is not known: expected a plain value")
             return None
         value: object = self._reader.constructor.construct_object(node)
         return cast("Json", value)

@@ -17,7 +17,7 @@ from akri.core.metadata import Json, JsonObject
 from akri.core.naming import name_collisions
 from akri.manifests import Manifest, read_manifests
 
-__all__ = ["DetailsChecks", "Finding", "Severity", "check_files"]
+__all__ = ["DetailsChecks", "Finding", "Severity", "check_files", "usable_configurations"]
 
 DetailsChecks: TypeAlias = Mapping[HandlerName, Callable[[object], object]]
 """For the handlers that we know: what reads their details (a YAML document) and raises InvalidDocumentError."""
@@ -61,6 +61,19 @@ def check_files(files: Sequence[tuple[str, str]], details: DetailsChecks) -> tup
             here += _check_manifest(file, manifest, details, checked)
         findings += sorted(here, key=lambda finding: finding.problem.line)
     return (*findings, *_collisions(checked))
+
+
+def usable_configurations(texts: Sequence[str]) -> tuple[Configuration, ...]:
+    """Read the Configurations that can be used, and leave out everything else; `check_files` says why."""
+    documents = [document for text in texts for manifest in read_manifests(text).documents for _, document in _objects(manifest.document)]
+    return tuple(read for document in documents if isinstance(read := _read_object(document), Configuration))
+
+
+def _read_object(document: Json) -> Configuration | str | None:
+    try:
+        return _check_object(document) if isinstance(document, Mapping) else None
+    except InvalidDocumentError:
+        return None
 
 
 def _check_manifest(file: str, manifest: Manifest, details: DetailsChecks, checked: list[_Checked]) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from akri.core.ids import HandlerName
 from akri.discovery.debug_echo.details import parse_details as parse_debug_echo
 from akri.discovery.udev.details import parse_details as parse_udev
 
-__all__ = ["DETAILS_CHECKS", "validate"]
+__all__ = ["DETAILS_CHECKS", "printed", "read_file", "validate"]
 
 DETAILS_CHECKS: Final[DetailsChecks] = {HandlerName("debugEcho"): parse_debug_echo, HandlerName("udev"): parse_udev}
 """The handlers whose details can be checked without them."""
@@ -42,17 +42,18 @@ def validate(context: click.Context, files: tuple[str, ...], quiet: bool) -> Non
     for file in files:
         name = "standard input" if file == "-" else file
         try:
-            texts.append((name, _text(file)))
+            texts.append((name, read_file(file)))
         except (OSError, ValueError) as error:
             findings.append(Finding(name, Problem("", str(error))))
     findings += check_files(texts, DETAILS_CHECKS)
     for finding in findings:
         if finding.severity is Severity.PROBLEM or not quiet:
-            click.echo(_printed(finding))
+            click.echo(printed(finding))
     context.exit(1 if any(finding.severity is Severity.PROBLEM for finding in findings) else 0)
 
 
-def _text(file: str) -> str:
+def read_file(file: str) -> str:
+    """Read a file that a user named, '-' for the standard input. Raises OSError, and ValueError if it is no text or too large."""
     with click.open_file(file, "rb") as stream:
         content: bytes = stream.read(_MAXIMUM_SIZE + 1)
     if len(content) > _MAXIMUM_SIZE:
@@ -65,7 +66,8 @@ def _text(file: str) -> str:
         raise ValueError(message) from error
 
 
-def _printed(finding: Finding) -> str:
+def printed(finding: Finding) -> str:
+    """Print a finding in one line: file, line, place, message."""
     problem = finding.problem
     where = f"{finding.file}:{problem.line}" if problem.line else finding.file
     warning = "warning: " if finding.severity is Severity.WARNING else ""

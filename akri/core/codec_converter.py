@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 _Hook: TypeAlias = Callable[[object, object], object]
 
 _INTEGER: Final = re.compile(r"[0-9]{1,20}")
-_KINDS: Final[tuple[tuple[type, str], ...]] = (
+_KINDS: Final[tuple[tuple[type[object], str], ...]] = (
     (bool, "a truth value"),
     (int, "a whole number"),
     (float, "a number"),
@@ -64,16 +64,29 @@ def _beneath(place: str, error: FlawError) -> Iterator[Problem]:
 
 
 def _wrong_type(value: object, expected: str) -> FlawError:
+    shown = short(value)
     kind = next((name for kind, name in _KINDS if isinstance(value, kind)), "no value")
     hint = " (quotes make a text of it)" if expected.startswith("a text") and isinstance(value, int | float) else ""
-    return FlawError([Problem("", f"{short(value)} is {kind}: expected {expected}{hint}")])
+    return FlawError([Problem("", f"{shown} is {kind}: expected {expected}{hint}")])
 
 
 def _of_type(kind: type[_T], expected: str, value: object) -> _T:
     # A bool is an int for Python, and never for a person.
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _wrong_type(value, expected)
-    return value
+    if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+        return value
+    raise _wrong_type(value, expected)
+
+
+def _as_mapping(value: object) -> Mapping[object, object]:
+    if not isinstance(value, Mapping):
+        raise _wrong_type(value, "an object")
+    return cast("Mapping[object, object]", value)
+
+
+def _as_list(value: object) -> Sequence[object]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
+        raise _wrong_type(value, "a list")
+    return cast("Sequence[object]", value)
 
 
 def _leaf(kind: type[_T], expected: str, read: Callable[[_T], object] | None = None) -> _Hook:
@@ -121,7 +134,7 @@ def _timestamp(value: str) -> float:
 def _json_object(value: object, _type: object) -> JsonObject:
     """Make sure that an object which Akri hands through is JSON: no dates, no NaN, no keys but texts."""
     problems: list[Problem] = []
-    pending: list[tuple[str, object]] = [("", _of_type(Mapping, "an object", value))]  # type: ignore[type-abstract]
+    pending: list[tuple[str, object]] = [("", _as_mapping(value))]
     while pending:
         place, part = pending.pop()
         match part:
@@ -130,10 +143,11 @@ def _json_object(value: object, _type: object) -> JsonObject:
             case float() if math.isfinite(part):
                 pass
             case Mapping():
-                pending += [(f"{place}.{key}" if place else str(key), item) for key, item in part.items()]
-                problems += [Problem(place, f"key {short(key)} is not a text") for key in part if not isinstance(key, str)]
-            case Sequence() if not isinstance(part, bytes | bytearray):
-                pending += [(f"{place}[{index}]", item) for index, item in enumerate(part)]
+                members = _as_mapping(cast("object", part))
+                pending += [(f"{place}.{key}" if place else str(key), item) for key, item in members.items()]
+                problems += [Problem(place, f"key {short(key)} is not a text") for key in members if not isinstance(key, str)]
+            case list() | tuple():
+                pending += [(f"{place}[{index}]", item) for index, item in enumerate(_as_list(cast("object", part)))]
             case _:
                 problems.append(Problem(place, f"{short(part)} is not valid: expected a value that JSON has"))
     if problems:
@@ -156,28 +170,25 @@ def _collect(parts: Iterable[tuple[str, object]], kind: object, converter: Conve
 
 
 def _tuple_hook(converter: Converter, value: object, kind: object) -> tuple[object, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise _wrong_type(value, "a list")
-    return tuple(_collect(((f"[{index}]", item) for index, item in enumerate(value)), get_args(kind)[0], converter))
+    parts = ((f"[{index}]", item) for index, item in enumerate(_as_list(value)))
+    return tuple(_collect(parts, get_args(kind)[0], converter))
 
 
 def _mapping_hook(converter: Converter, value: object, kind: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise _wrong_type(value, "an object")
-    keys = [str(key) for key in value]
-    return dict(zip(keys, _collect(zip(keys, value.values(), strict=True), get_args(kind)[1], converter), strict=True))
+    members = {str(key): item for key, item in _as_mapping(value).items()}
+    return dict(zip(members, _collect(members.items(), get_args(kind)[1], converter), strict=True))
 
 
 def _properties_hook(converter: Converter, value: object, _kind: object) -> object:
     problems: list[Problem] = []
     properties: Mapping[str, object] = {}
+    members = _as_mapping(value)
     try:
-        properties = _mapping_hook(converter, value, Mapping[str, str])
+        properties = _mapping_hook(converter, members, Mapping[str, str])
     except FlawError as error:
         problems += error.problems
-    if isinstance(value, Mapping):
-        texts = {str(key): item for key, item in value.items() if isinstance(item, str)}
-        problems += [Problem(error.place.removeprefix("."), error.problem.message) for error in property_errors(texts, "")]
+    texts = {str(key): item for key, item in members.items() if isinstance(item, str)}
+    problems += [Problem(error.place.removeprefix("."), error.problem.message) for error in property_errors(texts, "")]
     if problems:
         raise FlawError(problems)
     return properties
@@ -197,9 +208,7 @@ def _object_factory(shape: type[AttrsInstance], converter: Converter) -> _Hook:
     known = frozenset(names.values())
 
     def hook(value: object, _type: object) -> object:
-        if not isinstance(value, Mapping):
-            raise _wrong_type(value, "an object")
-        present = {str(key): item for key, item in value.items() if item is not None or key not in known}
+        present = {str(key): item for key, item in _as_mapping(value).items() if item is not None or key not in known}
         problems = list(check(present)) if check else []
         result: object = None
         try:

@@ -5,9 +5,9 @@ Names are those of the documents in snake_case. The types of fields choose the h
 
 # No `from __future__ import annotations`: the converter needs the types, not their names.
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final, NewType
+from typing import Final, NewType, TypeAlias, cast
 
 from attrs import field, frozen
 
@@ -314,6 +314,9 @@ class ReportDocument:
         )
 
 
+_Check: TypeAlias = Callable[[Mapping[str, object]], Iterator[Problem]]
+
+
 def _one_broker(raw: Mapping[str, object]) -> Iterator[Problem]:
     if "brokerPodSpec" in raw and "brokerJobSpec" in raw:
         yield Problem("", "brokerPodSpec and brokerJobSpec are both there: expected one of them, or none")
@@ -332,7 +335,7 @@ def _one_source(raw: Mapping[str, object]) -> Iterator[Problem]:
 
 def _name_that_fits(raw: Mapping[str, object]) -> Iterator[Problem]:
     metadata = raw.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    name = cast("Mapping[str, object]", metadata).get("name") if isinstance(metadata, Mapping) else None
     if isinstance(name, str):
         try:
             require_name(name)
@@ -340,7 +343,7 @@ def _name_that_fits(raw: Mapping[str, object]) -> Iterator[Problem]:
             yield error.problem
 
 
-CHECKS: Final = {
+CHECKS: Final[Mapping[type[object], _Check]] = {
     BrokerDocument: _one_broker,
     PropertyDocument: _one_value,
     PropertySourceDocument: _one_source,

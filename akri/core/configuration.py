@@ -140,7 +140,7 @@ class Configuration:
     broker: BrokerSpec = NoBroker()
     instance_service: JsonObject | None = field(default=None, hash=False)
     configuration_service: JsonObject | None = field(default=None, hash=False)
-    broker_properties: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, validator=_broker_properties, hash=False)
+    broker_properties: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, validator=_broker_properties, hash=False)
 
     @property
     def key(self) -> ObjectKey:

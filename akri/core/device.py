@@ -78,7 +78,7 @@ class Device:
     """
 
     id: DeviceId
-    properties: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, hash=False)
+    properties: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
     mounts: tuple[Mount, ...] = ()
     device_nodes: tuple[DeviceNode, ...] = ()
 

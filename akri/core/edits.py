@@ -31,7 +31,7 @@ _Places: TypeAlias = dict[str, tuple[InstanceName, str]]
 class ContainerEdits:
     """Environment variables, mounts and device nodes for one container."""
 
-    environment: Mapping[str, str] = field(factory=dict, converter=frozen_mapping, hash=False)
+    environment: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
     mounts: tuple[Mount, ...] = ()
     device_nodes: tuple[DeviceNode, ...] = ()
 

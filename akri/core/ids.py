@@ -54,7 +54,7 @@ def _split_index(text: str, kind: str) -> tuple[str, int]:
     return stem, int(index)
 
 
-def _not_empty(_instance: object, attribute: object, value: _Text) -> None:
+def _not_empty(_instance: object, attribute: object, value: _Text) -> None:  # pyright: ignore[reportInvalidTypeVarUse] - mypy takes the field's type from it
     if not value:
         raise InvalidValueError(str(getattr(attribute, "name", "name")), value, "a name that is not empty")
 

@@ -47,8 +47,8 @@ class Instance:
     capacity: int
     shared: bool = False
     nodes: tuple[NodeName, ...] = ()
-    device_usage: Mapping[str, str] = field(factory=dict, converter=_frozen_text, hash=False)
-    broker_properties: Mapping[str, str] = field(factory=dict, converter=_frozen_text, hash=False)
+    device_usage: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
+    broker_properties: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
 
     @property
     def key(self) -> ObjectKey:

@@ -54,8 +54,8 @@ class ObjectMeta:
     revision: int = 0
     generation: int = 0
     created: float = 0.0
-    labels: Mapping[str, str] = field(factory=dict, converter=_frozen_text, hash=False)
-    annotations: Mapping[str, str] = field(factory=dict, converter=_frozen_text, hash=False)
+    labels: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
+    annotations: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
     finalizers: tuple[str, ...] = ()
     owners: tuple[OwnerReference, ...] = ()
     deleting: bool = False

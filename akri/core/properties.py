@@ -90,7 +90,7 @@ def _values(value: Mapping[str, bytes]) -> Mapping[str, bytes]:
 class Resolved:
     """What a handler is sent: `values` by property name (never printed), and what was missing, each with its name."""
 
-    values: Mapping[str, bytes] = field(factory=dict, converter=_values, repr=False, hash=False)
+    values: Mapping[str, bytes] = field(factory=dict[str, bytes], converter=_values, repr=False, hash=False)
     missing: tuple[Problem, ...] = ()
 
 

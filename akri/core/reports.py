@@ -66,7 +66,7 @@ class HandlerReport:
     answered_at: float = 0.0
     devices: int = 0
     candidates: int = 0
-    dropped: Mapping[str, int] = field(factory=dict, converter=_counts, hash=False)
+    dropped: Mapping[str, int] = field(factory=dict[str, int], converter=_counts, hash=False)
     message: str = ""
     error: str = ""
 

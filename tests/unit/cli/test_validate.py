@@ -60,9 +60,9 @@ def test_problems_come_in_the_order_of_their_lines() -> None:
 
 
 def test_problems_inside_discovery_details_have_their_own_line() -> None:
+    expected = "expected a text that is not empty (quotes make a text of a number)"
     assert lines(GOOD + "      - 3\n      more: 1\n  capacity: 0\n") == [
-        "11: spec.discoveryHandler.discoveryDetails: descriptions[1]: 3 is not valid: expected a text that is not empty "
-        "(quotes make a text of a number)",
+        f"11: spec.discoveryHandler.discoveryDetails: descriptions[1]: 3 is not valid: {expected}",
         "12: spec.discoveryHandler.discoveryDetails: more: unknown field: expected descriptions",
         "13: spec.capacity: 0 is not valid: expected a whole number from 1 to 1000",
     ]

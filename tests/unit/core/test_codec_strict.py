@@ -140,92 +140,92 @@ def test_problems_of_the_spec(spec: dict[str, Json], expected: str) -> None:
     assert problems(document(spec)) == [expected]
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ({"discoveryDetails": {"a": 1}}, "Details: {'a': 1} is an object: expected a text: its YAML goes after 'discoveryDetails: |'"),
-        ({"discoveryProperties": "ab"}, "Properties: 'ab' is a text: expected a list"),
-        ({"discoveryProperties": {}}, "Properties: {} is an object: expected a list"),
-        ({"discoveryProperties": [3]}, "Properties[0]: 3 is a whole number: expected an object"),
-        (
-            {"discoveryProperties": [{"value": "1"}]},
-            "Properties[0].name: is missing: expected letters, digits and '_', not beginning with a digit",
-        ),
-        (
-            {"discoveryProperties": [{"name": "a-b", "value": "1"}]},
-            "Properties[0].name: 'a-b' is not valid: expected letters, digits and '_', not beginning with a digit",
-        ),
-        ({"discoveryProperties": [{"name": "a"}]}, "Properties[0]: value and valueFrom are both missing: expected one of them"),
-        (
-            {"discoveryProperties": [{"name": "a", "value": "", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
-            "Properties[0]: value and valueFrom are both there: expected one of them",
-        ),
-        (
-            {"discoveryProperties": [{"name": "a", "valueFrom": {}}]},
-            "Properties[0].valueFrom: secretKeyRef and configMapKeyRef are both missing: expected one of them",
-        ),
-        (
-            {
-                "discoveryProperties": [
-                    {"name": "a", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}, "configMapKeyRef": {"name": "s", "key": "k"}}}
-                ]
-            },
-            "Properties[0].valueFrom: secretKeyRef and configMapKeyRef are both there: expected one of them",
-        ),
-        (
-            {"discoveryProperties": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "s"}}}]},
-            "Properties[0].valueFrom.secretKeyRef.key: is missing: expected a name",
-        ),
-        (
-            {"discoveryProperties": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "", "key": "k"}}}]},
-            "Properties[0].valueFrom.secretKeyRef.name: '' is not valid: expected a name that is not empty, without control characters",
-        ),
-        (
-            {"discoveryProperties": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "a\n", "key": "k", "optional": "no"}}}]},
-            "Properties[0].valueFrom.secretKeyRef.name: 'a\\n' is not valid: expected a name that is not empty, without control characters",
-        ),
-    ],
-)
+HANDLER_PROBLEMS: list[tuple[dict[str, Json], str]] = [
+    ({"discoveryDetails": {"a": 1}}, "Details: {'a': 1} is an object: expected a text: its YAML goes after 'discoveryDetails: |'"),
+    ({"discoveryProperties": "ab"}, "Properties: 'ab' is a text: expected a list"),
+    ({"discoveryProperties": {}}, "Properties: {} is an object: expected a list"),
+    ({"discoveryProperties": [3]}, "Properties[0]: 3 is a whole number: expected an object"),
+    (
+        {"discoveryProperties": [{"value": "1"}]},
+        "Properties[0].name: is missing: expected letters, digits and '_', not beginning with a digit",
+    ),
+    (
+        {"discoveryProperties": [{"name": "a-b", "value": "1"}]},
+        "Properties[0].name: 'a-b' is not valid: expected letters, digits and '_', not beginning with a digit",
+    ),
+    ({"discoveryProperties": [{"name": "a"}]}, "Properties[0]: value and valueFrom are both missing: expected one of them"),
+    (
+        {"discoveryProperties": [{"name": "a", "value": "", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
+        "Properties[0]: value and valueFrom are both there: expected one of them",
+    ),
+    (
+        {"discoveryProperties": [{"name": "a", "valueFrom": {}}]},
+        "Properties[0].valueFrom: secretKeyRef and configMapKeyRef are both missing: expected one of them",
+    ),
+    (
+        {
+            "discoveryProperties": [
+                {"name": "a", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}, "configMapKeyRef": {"name": "s", "key": "k"}}}
+            ]
+        },
+        "Properties[0].valueFrom: secretKeyRef and configMapKeyRef are both there: expected one of them",
+    ),
+    (
+        {"discoveryProperties": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "s"}}}]},
+        "Properties[0].valueFrom.secretKeyRef.key: is missing: expected a name",
+    ),
+    (
+        {"discoveryProperties": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "", "key": "k"}}}]},
+        "Properties[0].valueFrom.secretKeyRef.name: '' is not valid: expected a name that is not empty, without control characters",
+    ),
+    (
+        {"discoveryProperties": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "a\n", "key": "k", "optional": "no"}}}]},
+        "Properties[0].valueFrom.secretKeyRef.name: 'a\\n' is not valid: expected a name that is not empty, without control characters",
+    ),
+]
+
+
+@pytest.mark.parametrize(("written", "expected"), HANDLER_PROBLEMS)
 def test_problems_of_the_discovery_handler(written: dict[str, Json], expected: str) -> None:
     assert problems(handler(**written))[0] == f"spec.discoveryHandler.discovery{expected}"
 
 
-@pytest.mark.parametrize(
-    ("metadata", "expected"),
-    [
-        ({"name": None}, "metadata.name: is missing: expected a name"),
-        ({"resourceVersion": 3}, "metadata.resourceVersion: 3 is a whole number: expected a text (quotes make a text of it)"),
-        ({"resourceVersion": "x"}, "metadata.resourceVersion: 'x' is not valid: expected a whole number as a text"),
-        ({"generation": -1}, "metadata.generation: -1 is not valid: expected 0 or more"),
-        ({"generation": "1"}, "metadata.generation: '1' is a text: expected a whole number, 0 or more"),
-        (
-            {"creationTimestamp": "yesterday"},
-            "metadata.creationTimestamp: 'yesterday' is not valid: expected a time as in '2024-05-01T12:00:00Z'",
-        ),
-        (
-            {"creationTimestamp": "2024-05-01T12:00:00"},
-            "metadata.creationTimestamp: '2024-05-01T12:00:00' is not valid: expected a time as in '2024-05-01T12:00:00Z'",
-        ),
-        ({"labels": {"a": 1}}, "metadata.labels.a: 1 is a whole number: expected a text (quotes make a text of it)"),
-        ({"finalizers": "ab"}, "metadata.finalizers: 'ab' is a text: expected a list"),
-        ({"finalizers": ["a", 1]}, "metadata.finalizers[1]: 1 is a whole number: expected a text (quotes make a text of it)"),
-        ({"ownerReferences": [{}]}, "metadata.ownerReferences[0].name: is missing: expected a text"),
-        (
-            {"ownerReferences": [{"name": "a", "controller": "yes"}]},
-            "metadata.ownerReferences[0].controller: 'yes' is a text: expected true or false",
-        ),
-        ({"managedFields": [{"a": [float("nan")]}]}, "metadata.managedFields[0].a[0]: nan is not valid: expected a value that JSON has"),
-        ({"lables": {}}, "metadata.lables: unknown field: did you mean 'labels'?"),
-        (
-            {"annotations": {"akri.sh/grace": "5m"}},
-            "metadata.annotations.akri.sh/grace: '5m' is not valid: expected seconds, as in '300' or '0.5'",
-        ),
-        (
-            {"annotations": {"akri.sh/poll-interval": ""}},
-            "metadata.annotations.akri.sh/poll-interval: '' is not valid: expected seconds, as in '300' or '0.5'",
-        ),
-    ],
-)
+METADATA_PROBLEMS: list[tuple[dict[str, Json], str]] = [
+    ({"name": None}, "metadata.name: is missing: expected a name"),
+    ({"resourceVersion": 3}, "metadata.resourceVersion: 3 is a whole number: expected a text (quotes make a text of it)"),
+    ({"resourceVersion": "x"}, "metadata.resourceVersion: 'x' is not valid: expected a whole number as a text"),
+    ({"generation": -1}, "metadata.generation: -1 is not valid: expected 0 or more"),
+    ({"generation": "1"}, "metadata.generation: '1' is a text: expected a whole number, 0 or more"),
+    (
+        {"creationTimestamp": "yesterday"},
+        "metadata.creationTimestamp: 'yesterday' is not valid: expected a time as in '2024-05-01T12:00:00Z'",
+    ),
+    (
+        {"creationTimestamp": "2024-05-01T12:00:00"},
+        "metadata.creationTimestamp: '2024-05-01T12:00:00' is not valid: expected a time as in '2024-05-01T12:00:00Z'",
+    ),
+    ({"labels": {"a": 1}}, "metadata.labels.a: 1 is a whole number: expected a text (quotes make a text of it)"),
+    ({"finalizers": "ab"}, "metadata.finalizers: 'ab' is a text: expected a list"),
+    ({"finalizers": ["a", 1]}, "metadata.finalizers[1]: 1 is a whole number: expected a text (quotes make a text of it)"),
+    ({"ownerReferences": [{}]}, "metadata.ownerReferences[0].name: is missing: expected a text"),
+    (
+        {"ownerReferences": [{"name": "a", "controller": "yes"}]},
+        "metadata.ownerReferences[0].controller: 'yes' is a text: expected true or false",
+    ),
+    ({"managedFields": [{"a": [float("nan")]}]}, "metadata.managedFields[0].a[0]: nan is not valid: expected a value that JSON has"),
+    ({"lables": {}}, "metadata.lables: unknown field: did you mean 'labels'?"),
+    (
+        {"annotations": {"akri.sh/grace": "5m"}},
+        "metadata.annotations.akri.sh/grace: '5m' is not valid: expected seconds, as in '300' or '0.5'",
+    ),
+    (
+        {"annotations": {"akri.sh/poll-interval": ""}},
+        "metadata.annotations.akri.sh/poll-interval: '' is not valid: expected seconds, as in '300' or '0.5'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("metadata", "expected"), METADATA_PROBLEMS)
 def test_problems_of_the_metadata(metadata: dict[str, Json], expected: str) -> None:
     assert problems(document(metadata=metadata)) == [expected]
 
@@ -338,7 +338,7 @@ def test_any_document_is_read_or_refused_with_problems(rubbish: JsonObject, wher
         case _:
             written["spec"] = {"discoveryHandler": HANDLER, where.removeprefix("spec."): rubbish}
     try:
-        read_configuration(written)
+        found = len(read_configuration(written).key.name)
     except InvalidDocumentError as error:
-        assert error.problems
-        assert all(problem.message for problem in error.problems)
+        found = len(error.problems)
+    assert found > 0

@@ -36,6 +36,10 @@ def spec(name: str) -> JsonObject:
     return at(OURS[name], "properties", "spec", "properties")
 
 
+def joined(one: dict[str, Json], two: dict[str, Json]) -> Json:
+    return {**two, **one}
+
+
 def documents(schema: JsonObject, depth: int = 0) -> st.SearchStrategy[Json]:
     """Documents for a schema, right in most places and wrong in some."""
     wrong: st.SearchStrategy[Json] = st.sampled_from([None, True, 0, -1, "", "x", [], {}])
@@ -46,12 +50,13 @@ def documents(schema: JsonObject, depth: int = 0) -> st.SearchStrategy[Json]:
         some = {name: documents(inner, depth + 1) for name, inner in properties.items()}
         required = set(cast("list[str]", schema.get("required", [])))
         known = st.fixed_dictionaries(
-            {name: inner for name, inner in some.items() if name in required},
-            optional={name: inner for name, inner in some.items() if name not in required},
+            {name: member for name, member in some.items() if name in required},
+            optional={name: member for name, member in some.items() if name not in required},
         )
         rest = schema.get("additionalProperties")
-        free = st.dictionaries(st.sampled_from("ab"), documents(cast("JsonObject", rest)), max_size=2) if rest else st.just({})
-        right = st.builds(lambda one, two: {**two, **one}, known, free)
+        inner = documents(cast("JsonObject", rest)) if rest else wrong
+        free = st.dictionaries(st.sampled_from("ab"), inner, max_size=2 if rest else 0)
+        right = st.builds(joined, known, free)
     elif kind == "array":
         right = st.lists(documents(cast("JsonObject", schema["items"]), depth + 1), max_size=2)
     elif kind == "integer":

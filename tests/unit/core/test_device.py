@@ -75,7 +75,7 @@ def test_there_may_be_256_properties_and_no_more() -> None:
 
 def test_require_properties_raises_the_first_error() -> None:
     require_properties({"A": "1"}, "p")
-    with pytest.raises(InvalidValueError, match="^p.A: "):
+    with pytest.raises(InvalidValueError, match=r"^p.A: "):
         require_properties({"A": "\0", "b=": ""}, "p")
 
 
@@ -86,7 +86,7 @@ def test_permissions_are_some_of_three_letters(permissions: str) -> None:
 
 @pytest.mark.parametrize("permissions", ["", "x", "wr", "rwmr", "rr", "r\n"])
 def test_other_permissions_cannot_be(permissions: str) -> None:
-    with pytest.raises(InvalidValueError, match="permissions: .* expected some of 'r', 'w', 'm', in this order"):
+    with pytest.raises(InvalidValueError, match=r"permissions: .* expected some of 'r', 'w', 'm', in this order"):
         DeviceNode("/dev/a", "/dev/a", permissions)
 
 

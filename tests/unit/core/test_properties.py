@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 
 from akri.core.errors import InvalidValueError
@@ -13,7 +15,7 @@ MAP = ObjectKey("other", "settings")
 USER = Literal("user", "admin")
 PASSWORD = FromSecret("password", SECRET, "pass")
 LEVEL = FromConfigMap("level", MAP, "level")
-ALL: tuple[DiscoveryProperty, ...] = (USER, PASSWORD, LEVEL)
+ALL: Final[list[DiscoveryProperty]] = [USER, PASSWORD, LEVEL]
 
 
 def test_needs_are_the_references() -> None:
@@ -28,7 +30,7 @@ def test_values_are_combined() -> None:
 
 
 def test_secrets_and_config_maps_of_one_name_are_kept_apart() -> None:
-    properties = [FromSecret("a", SECRET, "k"), FromConfigMap("b", SECRET, "k")]
+    properties: list[DiscoveryProperty] = [FromSecret("a", SECRET, "k"), FromConfigMap("b", SECRET, "k")]
     assert dict(resolve(properties, {SECRET: {"k": b"1"}}, {SECRET: {"k": b"2"}}).values) == {"a": b"1", "b": b"2"}
 
 
@@ -42,7 +44,7 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_what_is_optional_may_be_missing() -> None:
-    optional = [FromSecret("a", SECRET, "k", optional=True), FromConfigMap("b", MAP, "k", optional=True)]
+    optional: list[DiscoveryProperty] = [FromSecret("a", SECRET, "k", optional=True), FromConfigMap("b", MAP, "k", optional=True)]
     assert resolve(optional, {SECRET: {}}, {}) == Resolved()
 
 
