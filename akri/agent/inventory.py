@@ -112,6 +112,7 @@ class Inventory:
         before = self.decided.get(key, NOTHING)
         decision = reconcile(configuration, self.state.node, presence, published, self.clock.now(), before)
         self.decided[key] = decision
+        self.discovery.presence[key] = presence.pruned(self.clock.now(), configuration.grace)
         if decision.next_due is not None:
             self._due[key] = decision.next_due
         served = {

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import field, frozen
 
 from akri.core.ids import HandlerName, NodeName
-from akri.discovery.handler import Handler
+from akri.discovery.embedded import HandlerFactory
 
 __all__ = ["Settings", "default_node"]
 
@@ -33,7 +33,7 @@ class Settings:
 
     folder: Path
     node: NodeName = field(factory=default_node)
-    handlers: Mapping[HandlerName, Handler] = field(factory=dict, hash=False)
+    handlers: Mapping[HandlerName, HandlerFactory] = field(factory=dict, hash=False)
 
     @property
     def plugins(self) -> Path:

@@ -1,0 +1,104 @@
+"""Joins the parts into one machine: store, device manager, agent, controller and the runner of brokers, by values and callables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from akri_standalone.settings import Settings
+from attrs import define, field
+
+from akri.agent.agent import Agent
+from akri.controller.controller import Controller
+from akri.core.edits import ContainerEdits
+from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
+from akri.deviceplugin.devices import ContainerRequest, PodRequest
+from akri.deviceplugin.host import PluginHost
+from akri.deviceplugin.manager import DeviceManager
+from akri.deviceplugin.pod_resources import PodResourcesClient
+from akri.platforms.local.clock import SystemClock
+from akri.platforms.local.memory import MemoryStore
+from akri.platforms.local.node_runner import NodeRunner
+from akri.platforms.local.pod_run import PodToAdmit
+from akri.ports import Clock
+
+__all__ = ["Machine", "Output"]
+
+Output = Callable[[ObjectKey, str, str], None]
+"""Gets each line that a broker writes: pod, container, line."""
+
+
+def _no_output(_pod: ObjectKey, _container: str, _line: str) -> None:
+    """Nobody listens."""
+
+
+@define(eq=False)
+class Machine:
+    """One machine without a cluster. `run` until cancelled; then no process of a broker is left."""
+
+    settings: Settings
+    output: Output = _no_output
+    clock: Clock = field(factory=SystemClock)
+    store: MemoryStore = field(init=False)
+    manager: DeviceManager = field(init=False)
+    agent: Agent = field(init=False)
+    controller: Controller = field(init=False)
+    _host: PluginHost = field(init=False)
+    _runner: NodeRunner = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Make the parts and join them; nothing runs yet."""
+        settings, clock = self.settings, self.clock
+        self.store = MemoryStore(clock)
+        self.manager = DeviceManager(settings.plugins, settings.pod_resources, clock=clock)
+        self._host = PluginHost(
+            settings.plugins,
+            self._allocate,
+            clock=clock,
+            answered=lambda resource, ids, _: self.agent.answered(resource, ids),
+            failed=lambda resource, ids: self.agent.answered(resource, ids),
+            kubelet_started=lambda _: self.agent.kubelet_started(),
+        )
+        platform = self.store.node(settings.node)
+        pods = PodResourcesClient(settings.pod_resources, clock)
+        self.agent = Agent(settings.node, platform, clock, settings.handlers, self._host, pods.list)
+        self.controller = Controller(self.store.cluster(), clock)
+        self._runner = NodeRunner(
+            self.store,
+            settings.node,
+            clock=clock,
+            admit=self._admit,
+            ended=lambda pod: self.manager.pod_ended(pod.uid),
+            allocatable=self._allocatable,
+            output=self.output,
+            log_directory=settings.logs,
+        )
+
+    async def run(self) -> None:
+        """Find devices and run brokers until cancelled."""
+        self.settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with self.manager, asyncio.TaskGroup() as group:
+            await self.store.register_node(self.settings.node)
+            for work in (self._host.run(), self.agent.run(), self.controller.run(), self._runner.run(), self._watch_devices()):
+                group.create_task(work)
+
+    async def _allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
+        return await self.agent.allocate(resource, ids)
+
+    async def _admit(self, pod: PodToAdmit) -> Mapping[str, ContainerEdits]:
+        init = [container for container in pod.containers if container.init]
+        main = [container for container in pod.containers if not container.init]
+        requests = [
+            tuple(ContainerRequest(one.name, one.devices, sidecar=one.sidecar) for one in containers) for containers in (main, init)
+        ]
+        return await self.manager.admit(PodRequest(pod.key, pod.uid, *requests))
+
+    def _allocatable(self) -> Mapping[ResourceName, int]:
+        return {name: resource.allocatable for name, resource in self.manager.resources.items()}
+
+    async def _watch_devices(self) -> None:
+        """Let pods that wait for a device start when there is one."""
+        while True:
+            before = self._allocatable()
+            await self.manager.until(lambda: self._allocatable() != before)
+            self._runner.reconsider()
