@@ -16,7 +16,6 @@ from akri.core.instance import ANNOTATION_GENERATION, Instance
 from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
-from akri.ports import ClusterPlatform
 from akri.scheduling.model import Phase
 from akri.scheduling.placement import FIRST_NODES, Placement
 from akri.testing.clock import VirtualClock
@@ -86,7 +85,7 @@ class World:
 
 @asynccontextmanager
 async def world(
-    platform: type[ClusterPlatform] | None = None, placement: Placement = FIRST_NODES, settings: ControllerSettings | None = None
+    placement: Placement = FIRST_NODES, settings: ControllerSettings | None = None
 ) -> AsyncIterator[World]:
     """Run a controller over an empty store with the ready nodes a, b and c."""
     clock = VirtualClock()
