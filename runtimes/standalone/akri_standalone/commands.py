@@ -49,6 +49,6 @@ def up(files: tuple[str, ...], node: str | None, state: Path | None, seconds: fl
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is loaded: it reports each ended stream on the standard error
-    from akri_standalone.main import run_up
+    from akri_standalone.main import run_up  # noqa: PLC0415 - `akri --help` must not load all this
 
     run_up(files, node=node, state=state, seconds=seconds)

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from akri_standalone.news import News
-from akri_standalone.settings import Settings, default_node
-from akri_standalone.wiring import Machine
 
 from akri.cli.checks import Severity, check_files, usable_configurations
 from akri.cli.validate import DETAILS_CHECKS, printed, read_file
@@ -20,6 +17,9 @@ from akri.core.configuration import Configuration
 from akri.core.errors import AkriError
 from akri.core.ids import NodeName, ObjectKey
 from akri.discovery.embedded import HANDLER_NAMES, embedded_handlers
+from akri_standalone.news import News
+from akri_standalone.settings import Settings, default_node
+from akri_standalone.wiring import Machine
 
 __all__ = ["run_up"]
 
@@ -33,13 +33,23 @@ def run_up(files: Sequence[str], *, node: str | None, state: Path | None, second
     if not configurations:
         message = "no usable Configuration was given"
         raise click.ClickException(message)
+    failures: list[str] = []
     with _folder(state) as folder:
+        settings = Settings(folder, NodeName(node) if node else default_node(), embedded_handlers(HANDLER_NAMES))
         try:
-            settings = Settings(folder, NodeName(node) if node else default_node(), embedded_handlers(HANDLER_NAMES))
             asyncio.run(_run(settings, configurations, seconds))
-        except (AkriError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+        except* (AkriError, OSError) as group:
+            failures = _sentences(group)
+    if failures:
+        raise click.ClickException("; ".join(failures))
     _say("akri", "ended; no broker is left")
+
+
+def _sentences(group: BaseExceptionGroup[AkriError | OSError]) -> list[str]:
+    found: list[str] = []
+    for error in group.exceptions:
+        found.extend(_sentences(error) if isinstance(error, BaseExceptionGroup) else [str(error)])
+    return found
 
 
 def _read(files: Sequence[str]) -> Sequence[Configuration]:
@@ -78,9 +88,9 @@ async def _run(settings: Settings, configurations: Sequence[Configuration], seco
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     for task in (running, waiting):
         task.cancel()
-    result, _ = await asyncio.gather(running, waiting, return_exceptions=True)
-    if isinstance(result, Exception):
-        raise _first(result)
+    await asyncio.gather(running, waiting, return_exceptions=True)
+    if not running.cancelled():
+        running.result()
 
 
 async def _together(machine: Machine, news: News, configurations: Sequence[Configuration]) -> None:
@@ -92,16 +102,9 @@ async def _together(machine: Machine, news: News, configurations: Sequence[Confi
             _say(configuration.name, f"Configuration applied: looking for devices with {configuration.discovery.handler}")
 
 
-def _first(error: Exception) -> Exception:
-    """Find the error that people should read in a group of them."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def _say(about: str, message: str) -> None:
     click.echo(f"{click.style(about, bold=True)}  {message}")
 
 
-def _broker_line(pod: ObjectKey, container: str, line: str) -> None:
+def _broker_line(pod: ObjectKey, _container: str, line: str) -> None:
     click.echo(f"{click.style(f'{pod.name} | ', dim=True)}{line}")

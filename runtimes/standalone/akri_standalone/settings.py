@@ -33,7 +33,7 @@ class Settings:
 
     folder: Path
     node: NodeName = field(factory=default_node)
-    handlers: Mapping[HandlerName, HandlerFactory] = field(factory=dict, hash=False)
+    handlers: Mapping[HandlerName, HandlerFactory] = field(factory=dict[HandlerName, HandlerFactory], hash=False)
 
     @property
     def plugins(self) -> Path:

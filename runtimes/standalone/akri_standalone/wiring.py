@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from akri_standalone.settings import Settings
 from attrs import define, field
 
 from akri.agent.agent import Agent
@@ -21,6 +20,7 @@ from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner
 from akri.platforms.local.pod_run import PodToAdmit
 from akri.ports import Clock
+from akri_standalone.settings import Settings
 
 __all__ = ["Machine", "Output"]
 
@@ -56,7 +56,7 @@ class Machine:
             self._allocate,
             clock=clock,
             answered=lambda resource, ids, _: self.agent.answered(resource, ids),
-            failed=lambda resource, ids: self.agent.answered(resource, ids),
+            failed=self._lost,
             kubelet_started=lambda _: self.agent.kubelet_started(),
         )
         platform = self.store.node(settings.node)
@@ -85,6 +85,10 @@ class Machine:
     async def _allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         return await self.agent.allocate(resource, ids)
 
+    def _lost(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> None:
+        # The answer did not arrive, so nobody uses the devices: Lists count from here as after any other answer.
+        self.agent.answered(resource, ids)
+
     async def _admit(self, pod: PodToAdmit) -> Mapping[str, ContainerEdits]:
         init = [container for container in pod.containers if container.init]
         main = [container for container in pod.containers if not container.init]
@@ -96,9 +100,13 @@ class Machine:
     def _allocatable(self) -> Mapping[ResourceName, int]:
         return {name: resource.allocatable for name, resource in self.manager.resources.items()}
 
+    async def _until_other_than(self, seen: Mapping[ResourceName, int]) -> None:
+        await self.manager.until(lambda: self._allocatable() != seen)
+
     async def _watch_devices(self) -> None:
         """Let pods that wait for a device start when there is one."""
+        seen = self._allocatable()
         while True:
-            before = self._allocatable()
-            await self.manager.until(lambda: self._allocatable() != before)
+            await self._until_other_than(seen)
+            seen = self._allocatable()
             self._runner.reconsider()
