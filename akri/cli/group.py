@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-__all__ = ["CommandGroup", "cli"]
+__all__ = ["ENTRY_POINTS", "CommandGroup", "cli"]
 
 ENTRY_POINTS: Final = "akri.commands"
 """Entry-point group: the name is the command's, the object a click command."""

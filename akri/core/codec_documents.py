@@ -3,13 +3,14 @@
 Names are those of the documents in snake_case. The types of fields choose the hook that reads them (`codec_converter`).
 """
 
-# No `from __future__ import annotations`: the converter needs the types, not their names.
+# No `from __future__ import annotations`: the converter needs the types, not their names. Nobody compares or prints these
+# classes, so they have no methods for it, which takes a third off the time to load this module.
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NewType, TypeAlias, cast
 
-from attrs import field, frozen
+from attrs import frozen
 
 from akri.core.configuration import BrokerSpec, Configuration, DiscoveryRequest, JobBroker, NoBroker, PodBroker, require_name
 from akri.core.errors import InvalidValueError, Problem
@@ -68,7 +69,7 @@ Timestamp = NewType("Timestamp", float)
 _NO_TEXTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class OwnerDocument:
     """One of `metadata.ownerReferences`."""
 
@@ -84,7 +85,7 @@ class OwnerDocument:
         return OwnerReference(self.api_version, self.kind, self.name, self.uid, self.controller)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class MetadataDocument:
     """`metadata`; the fields after `deletion_timestamp` are known and not used."""
 
@@ -94,8 +95,8 @@ class MetadataDocument:
     resource_version: Revision = Revision(0)
     generation: Count = Count(0)
     creation_timestamp: Timestamp = Timestamp(0.0)
-    labels: Mapping[str, str] = field(default=_NO_TEXTS, hash=False)
-    annotations: Mapping[str, str] = field(default=_NO_TEXTS, hash=False)
+    labels: Mapping[str, str] = _NO_TEXTS
+    annotations: Mapping[str, str] = _NO_TEXTS
     finalizers: tuple[str, ...] = ()
     owner_references: tuple[OwnerDocument, ...] = ()
     deletion_timestamp: Timestamp | None = None
@@ -120,7 +121,7 @@ class MetadataDocument:
         )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ReferenceDocument:
     """`secretKeyRef` or `configMapKeyRef`."""
 
@@ -130,7 +131,7 @@ class ReferenceDocument:
     optional: bool = False
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class PropertySourceDocument:
     """`valueFrom`: exactly one of the two."""
 
@@ -138,7 +139,7 @@ class PropertySourceDocument:
     config_map_key_ref: ReferenceDocument | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class PropertyDocument:
     """One of `discoveryProperties`: exactly one of `value` and `valueFrom`."""
 
@@ -156,7 +157,7 @@ class PropertyDocument:
         return Literal(self.name, self.value)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DiscoveryHandlerDocument:
     """`spec.discoveryHandler`."""
 
@@ -165,12 +166,12 @@ class DiscoveryHandlerDocument:
     discovery_properties: tuple[PropertyDocument, ...] = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class BrokerDocument:
     """`spec.brokerSpec`: at most one of the two."""
 
-    broker_pod_spec: JsonObject | None = field(default=None, hash=False)
-    broker_job_spec: JsonObject | None = field(default=None, hash=False)
+    broker_pod_spec: JsonObject | None = None
+    broker_job_spec: JsonObject | None = None
 
     def value(self) -> BrokerSpec:
         """Give it as a value of core."""
@@ -179,19 +180,19 @@ class BrokerDocument:
         return NoBroker() if self.broker_job_spec is None else JobBroker(self.broker_job_spec)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ConfigurationSpecDocument:
     """`spec` of a Configuration."""
 
     discovery_handler: DiscoveryHandlerDocument
     capacity: Capacity = Capacity(1)
     broker_spec: BrokerDocument = BrokerDocument()
-    instance_service_spec: JsonObject | None = field(default=None, hash=False)
-    configuration_service_spec: JsonObject | None = field(default=None, hash=False)
-    broker_properties: BrokerProperties = field(default=BrokerProperties(_NO_TEXTS), hash=False)
+    instance_service_spec: JsonObject | None = None
+    configuration_service_spec: JsonObject | None = None
+    broker_properties: BrokerProperties = BrokerProperties(_NO_TEXTS)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ConfigurationDocument:
     """A Configuration; its status is not the user's to write and not read here."""
 
@@ -199,7 +200,7 @@ class ConfigurationDocument:
     spec: ConfigurationSpecDocument
     api_version: str = ""
     kind: str = ""
-    status: JsonObject | None = field(default=None, hash=False)
+    status: JsonObject | None = None
 
     def value(self) -> Configuration:
         """Give it as a value of core."""
@@ -216,7 +217,7 @@ class ConfigurationDocument:
         )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class InstanceSpecDocument:
     """`spec` of an Instance. Objects of upstream before 0.13 have neither capacity nor CDI name: one slot for each key then."""
 
@@ -225,11 +226,11 @@ class InstanceSpecDocument:
     capacity: Count | None = None
     shared: bool = False
     nodes: tuple[str, ...] = ()
-    device_usage: Mapping[str, str] = field(default=_NO_TEXTS, hash=False)
-    broker_properties: Mapping[str, str] = field(default=_NO_TEXTS, hash=False)
+    device_usage: Mapping[str, str] = _NO_TEXTS
+    broker_properties: Mapping[str, str] = _NO_TEXTS
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class InstanceDocument:
     """An Instance."""
 
@@ -251,7 +252,7 @@ class InstanceDocument:
         )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class HandlerReportDocument:
     """One of a DiscoveryReport's `handlers`."""
 
@@ -261,7 +262,7 @@ class HandlerReportDocument:
     answered_at: Timestamp = Timestamp(0.0)
     devices: Count = Count(0)
     candidates: Count = Count(0)
-    dropped: Mapping[str, Count] = field(default=MappingProxyType({}), hash=False)
+    dropped: Mapping[str, Count] = MappingProxyType({})
     message: str = ""
     error: str = ""
 
@@ -280,7 +281,7 @@ class HandlerReportDocument:
         )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ReportSpecDocument:
     """`spec` of a DiscoveryReport."""
 
@@ -293,7 +294,7 @@ class ReportSpecDocument:
     problems: tuple[str, ...] = ()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ReportDocument:
     """A DiscoveryReport."""
 
