@@ -7,8 +7,12 @@ second, which is within the time that pods need after a kubelet restart (half a 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +23,7 @@ from akri.core.errors import KubeletError
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.deviceplugin import wire
-from akri.deviceplugin.plugin import Allocate, Handlers, Plugin, Prefer, socket_name
+from akri.deviceplugin.plugin import SOCKETS, Allocate, Handlers, Plugin, Prefer, socket_name
 from akri.deviceplugin.transport import call, check_socket_path, connect
 from akri.deviceplugin.turns import Turns
 from akri.deviceplugin.wire import DeviceIds
@@ -134,6 +138,7 @@ class PluginHost:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self._clean_up()
                 await self._look()
                 for plugin in sorted(self._plugins.values(), key=lambda plugin: not plugin.in_use):
                     self._start(group, plugin)
@@ -224,6 +229,13 @@ class PluginHost:
             waiting = [plugin for plugin in self._plugins.values() if not plugin.streaming and (started or plugin.retry_at <= now)]
             for plugin in sorted(waiting, key=lambda plugin: not plugin.in_use):
                 plugin.wake.set()
+
+    def _clean_up(self) -> None:
+        """Remove sockets that a former process left behind; one that somebody listens on stays."""
+        for path in self._directory.glob(SOCKETS):
+            with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+                if probe.connect_ex(os.fsencode(path)) == errno.ECONNREFUSED:
+                    path.unlink()
 
     async def _look(self) -> bool:
         """Look at kubelet.sock; tell whether there is one and it is another than before."""

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
     from akri.deviceplugin.transport import Context
 
-__all__ = ["Allocate", "Handlers", "Plugin", "Prefer", "socket_name"]
+__all__ = ["SOCKETS", "Allocate", "Handlers", "Plugin", "Prefer", "socket_name"]
 
 Allocate: TypeAlias = Callable[[ResourceName, DeviceIds], Awaitable[ContainerEdits]]
 """Claims the devices and answers with what their container gets. An AkriError refuses the pod with its sentence."""
 Prefer: TypeAlias = Callable[[ResourceName, DeviceIds, DeviceIds, int], Sequence[PluginDeviceId]]
 """Of (resource, available, must include, size), chooses the devices that the kubelet should take; fewer leaves the rest to it."""
+
+SOCKETS: Final = "akri-????????-????????.sock"
+"""Pattern of the names of all our sockets."""
 
 _LOG: Final = logging.getLogger(__name__)
 

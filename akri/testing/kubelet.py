@@ -75,12 +75,12 @@ class FakeKubelet:
 
     async def __aenter__(self) -> Self:
         """Start."""
-        await self.manager.start()
+        await self.manager.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop, and delete the folder."""
-        await self.manager.stop()
+        await self.manager.__aexit__()
         shutil.rmtree(self._folder)
 
     async def run(self, request: PodRequest) -> Mapping[str, ContainerEdits]:

@@ -235,7 +235,7 @@ async def test_a_withdrawn_resource_counts_as_nothing_and_may_come_back(kubelet:
     await kubelet.shows(CAMERA, capacity=2, allocatable=2)
 
 
-async def test_an_agent_that_starts_before_the_kubelet_is_ready_waits_for_nothing_else(kubelet: Driver, agent: Agent) -> None:
+async def test_many_resources_register_together(kubelet: Driver, agent: Agent) -> None:
     names = [f"akri.sh/many-{number}" for number in range(50)]
     for name in names:
         agent.offer(name, devices(f"{name}-0"))

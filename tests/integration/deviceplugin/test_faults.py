@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
-from akri.core.errors import AdmissionError, KubeletError
+from akri.core.edits import ContainerEdits
+from akri.core.errors import AdmissionError, ClaimRefusedError, KubeletError
 from akri.core.ids import ResourceName
 from akri.deviceplugin import wire
 from akri.deviceplugin.checkpoint import CHECKPOINT_FILE
 from akri.deviceplugin.devices import STOP_GRACE
 from akri.deviceplugin.manager import Resource
 from akri.deviceplugin.pod_resources import PodResourcesClient
-from akri.deviceplugin.transport import call, connect
+from akri.deviceplugin.transport import call, connect, serve
+from akri.deviceplugin.wire import DeviceIds
 from akri.platforms.local.clock import SystemClock
 from akri.testing.clock import VirtualClock
 from akri.testing.kubelet import FakeKubelet, pod
@@ -100,6 +103,53 @@ async def test_wiped_sockets_do_no_harm_while_the_stream_lasts(fake: FakeKubelet
     assert sockets(fake) == set()
     assert (fake.plugins / "a-file").exists()
     await fake.run(pod("broker", {"main": {CAMERA: 1}}))
+
+
+async def test_sockets_of_a_killed_agent_are_removed_and_those_in_use_are_not(fake: FakeKubelet, agent: Agent) -> None:
+    await offered(fake, agent)
+    alive = sockets(fake)
+    dead = fake.plugins / "akri-00000000-00000000.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(dead))
+    async with Agent(fake.plugins):
+        assert sockets(fake) == {*alive, dead.name}
+        await until(lambda: not dead.exists())
+        assert sockets(fake) == alive
+
+
+async def test_an_agent_may_start_before_the_kubelet() -> None:
+    kubelet = FakeKubelet()
+    async with Agent(kubelet.plugins) as agent:
+        agent.offer(CAMERA, devices("a", "b"))
+        await asyncio.sleep(0.05)
+        assert not kubelet.plugins.exists()
+        async with kubelet:
+            await offered(kubelet, agent)
+            assert len(agent.kubelet_starts) == 1
+
+
+async def test_a_claim_that_fails_after_its_caller_is_gone_is_reported(
+    fake: FakeKubelet, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_resource: ResourceName, _ids: DeviceIds) -> ContainerEdits:
+        raise ClaimRefusedError("held by node-b")
+
+    await offered(fake, agent)
+    agent.gate.clear()
+    agent.answer = refuse
+    fake.faults.cut_allocate = 0.05
+    with pytest.raises(AdmissionError):
+        await fake.run(pod("unlucky", {"main": {CAMERA: 1}}))
+    await fake.shows(CAMERA, capacity=2, allocatable=0)
+    await fake.shows(CAMERA, capacity=2, allocatable=2)
+    agent.gate.set()
+    await until(lambda: len(agent.failed) == 1)
+    assert "allocation failed after its caller was gone resource=akri.sh/camera error=held by node-b" in caplog.text
+
+
+async def test_a_socket_that_cannot_be_made_is_an_os_error(fake: FakeKubelet) -> None:
+    with pytest.raises(OSError, match=r"cannot serve on .*/absent/a\.sock"):
+        await serve(fake.plugins / "absent" / "a.sock", {})
 
 
 async def test_a_kubelet_that_is_away_for_long_finds_everything_when_it_is_back(fake: FakeKubelet, agent: Agent) -> None:
