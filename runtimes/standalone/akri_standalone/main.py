@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def _read(files: Sequence[str]) -> Sequence[Configuration]:
 
 
 @contextmanager
-def _folder(state: Path | None) -> Iterator[Path]:
+def _folder(state: Path | None) -> Generator[Path]:
     if state is not None:
         yield state
         return
