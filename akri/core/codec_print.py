@@ -1,6 +1,7 @@
 """Values as JSON, as the API server and users see them: the way back from `codec`.
 
-What only the server writes (deletionTimestamp) is not printed. Fields that say nothing are left out.
+What only the server writes (deletionTimestamp) is not printed. Fields of metadata that say nothing are left out.
+The result is plain dictionaries and lists, ready for `json.dumps`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def print_configuration(configuration: Configuration) -> JsonObject:
     if broker := _broker(configuration.broker):
         spec["brokerSpec"] = broker
     services = {"instanceServiceSpec": configuration.instance_service, "configurationServiceSpec": configuration.configuration_service}
-    spec |= {name: service for name, service in services.items() if service is not None}
+    spec |= {name: dict(service) for name, service in services.items() if service is not None}
     spec["brokerProperties"] = dict(configuration.broker_properties)
     return {"apiVersion": API_VERSION, "kind": "Configuration", "metadata": _metadata(configuration.metadata), "spec": spec}
 
@@ -133,9 +134,9 @@ def _reference(item: FromSecret | FromConfigMap) -> JsonObject:
 def _broker(broker: BrokerSpec) -> JsonObject | None:
     match broker:
         case PodBroker(spec):
-            return {"brokerPodSpec": spec}
+            return {"brokerPodSpec": dict(spec)}
         case JobBroker(spec):
-            return {"brokerJobSpec": spec}
+            return {"brokerJobSpec": dict(spec)}
         case NoBroker():
             return None
     assert_never(broker)

@@ -83,6 +83,11 @@ class DiscoveryReport:
     handlers: tuple[HandlerReport, ...] = ()
     problems: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> ObjectKey:
+        """Where it is stored: in the Configuration's namespace as `<configuration>.<node>`."""
+        return ObjectKey(self.configuration.namespace, f"{self.configuration.name}.{self.node}")
+
 
 @frozen
 class Condition:

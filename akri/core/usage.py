@@ -45,13 +45,16 @@ def parse_usage(text: str) -> Usage:
     if not text:
         return FREE
     if not text.startswith(_VIRTUAL):
-        if ":" in text or any(c.isspace() for c in text):
-            raise InvalidValueError("deviceUsage", text, "'', '<node>' or 'C:<virtual device id>:<node>'")
-        return HeldByNode(NodeName(text))
+        return HeldByNode(_node(text, text))
     virtual, colon, node = text.removeprefix(_VIRTUAL).partition(":")
-    if not (colon and node) or ":" in node or any(c.isspace() for c in node):
+    holder = _node(node if colon else "", text)
+    return HeldByConfiguration(VirtualDeviceId.parse(virtual), holder)
+
+
+def _node(name: str, text: str) -> NodeName:
+    if not name or ":" in name or " " in name or not name.isprintable():
         raise InvalidValueError("deviceUsage", text, "'', '<node>' or 'C:<virtual device id>:<node>'")
-    return HeldByConfiguration(VirtualDeviceId.parse(virtual), NodeName(node))
+    return NodeName(name)
 
 
 def print_usage(usage: Usage) -> str:

@@ -51,6 +51,9 @@ def test_usages_print_and_parse(usage: Usage) -> None:
         "C::a",
         "\n",
         "C:a-1:\t",
+        "a\0",
+        "C:a-1:b\x7f",
+        "\ud800",
     ],
 )
 def test_other_texts_are_no_usages(text: str) -> None:
