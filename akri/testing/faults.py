@@ -341,7 +341,7 @@ class FaultyClusterPlatform(_Faulty):
 
     def watch_reports(self) -> AsyncIterator[WatchEvent[DiscoveryReport]]:
         """Watch the reports of all nodes."""
-        return self._watch(self._platform.watch_reports, _report_key)
+        return self._watch(self._platform.watch_reports, lambda report: report.key)
 
     async def execute(self, action: Action) -> Outcome:
         """Do what the controller decided."""
@@ -358,7 +358,3 @@ class FaultyClusterPlatform(_Faulty):
     async def emit(self, event: Event) -> None:
         """Pass on; never disturbed."""
         await self._platform.emit(event)
-
-
-def _report_key(report: DiscoveryReport) -> ObjectKey:
-    return ObjectKey(report.configuration.namespace, f"{report.configuration.name}.{report.node}")

@@ -67,7 +67,7 @@ def _key(value: BrokerPod | BrokerJob | BrokerService | Instance) -> ObjectKey:
 
 
 def _report_key(report: DiscoveryReport) -> ObjectKey:
-    return ObjectKey(report.configuration.namespace, f"{report.configuration.name}.{report.node}")
+    return report.key
 
 
 async def test_a_broker_pod_is_made_runs_and_fails(driver: Driver) -> None:

@@ -104,16 +104,13 @@ class Tables:
         stored = self.configuration(report.configuration)
         if stored is None or stored.metadata.uid != report.configuration_uid:
             return
-        key = ObjectKey(report.configuration.namespace, f"{report.configuration.name}.{report.node}")
-        former = self.reports.get(key)
+        former = self.reports.get(report.key)
         uid = self.identities.uid() if former is None else former.uid
-        self.reports.put(Entry(key, uid, self.identities.revision(), report))
+        self.reports.put(Entry(report.key, uid, self.identities.revision(), report))
 
     def delete_report(self, report: DiscoveryReport) -> None:
         """Delete a node's report; one that is gone already is deleted."""
-        key = ObjectKey(report.configuration.namespace, f"{report.configuration.name}.{report.node}")
-        if self.reports.get(key) is not None:
-            self.reports.remove(key, self.identities.revision())
+        self.reports.remove(report.key, self.identities.revision())
 
     def put_instance(self, instance: Instance) -> Instance:
         """Store an Instance as it stands, under no rules."""
