@@ -38,15 +38,8 @@ What to try next:
 
 
 def title(text: str) -> None:
+    """Print what comes next."""
     print(f"\n== {text}", flush=True)
-
-
-def tell(about: str, message: str) -> None:
-    print(f"{time.monotonic() - STARTED:6.2f} s  {about:<24} {message}", flush=True)
-
-
-def broker_line(pod: ObjectKey, _container: str, line: str) -> None:
-    tell(pod.name, f"| {line}")
 
 
 def configuration(name: str, handler: str, details: str) -> Configuration:
@@ -69,16 +62,28 @@ class Demonstration:
     """One machine, and the steps that show what it does."""
 
     def __init__(self, folder: Path) -> None:
+        """Make a machine whose files are in this folder; nothing runs yet."""
         self.folder = folder
-        self.machine = Machine(Settings(folder / "run", handlers=embedded_handlers(HANDLER_NAMES)), broker_line)
+        self.changed = asyncio.Event()
+        self.machine = Machine(Settings(folder / "run", handlers=embedded_handlers(HANDLER_NAMES)), self.broker_line)
         self.store = self.machine.store
+
+    def tell(self, about: str, message: str) -> None:
+        """Print what happened, and when."""
+        print(f"{time.monotonic() - STARTED:6.2f} s  {about:<24} {message}", flush=True)
+        self.changed.set()
+
+    def broker_line(self, pod: ObjectKey, _container: str, line: str) -> None:
+        """Print a line that a broker wrote."""
+        self.tell(pod.name, f"| {line}")
 
     async def until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait for something to happen; give up with a sentence that says what did not."""
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 while not condition():
-                    await asyncio.sleep(0.02)
+                    self.changed.clear()
+                    await self.changed.wait()
                 return
         sys.exit(f"the demonstration failed: within {PATIENCE:g} s it did not happen that {what}")
 
@@ -93,7 +98,7 @@ class Demonstration:
 
     async def run(self) -> None:
         """Show everything."""
-        news = News(self.store, tell)
+        news = News(self.store, self.tell)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in (self.machine.run(), news.instances(), news.pods(), news.reports(), news.events())]
             with ExitStack() as devices:
@@ -102,6 +107,7 @@ class Demonstration:
                 task.cancel()
 
     async def show(self, devices: ExitStack) -> None:
+        """Show what every machine has, then what this one has."""
         title("Two devices of debugEcho, which exist only in their Configuration; each gets a broker")
         await self.store.apply(echo("foo0", "foo1"))
         await self.brokers(2)
@@ -112,6 +118,7 @@ class Demonstration:
             await self.show_loop_device(devices)
 
     async def show_existing_device(self, refused: str) -> None:
+        """Show a device that is there anyway, and let one of debugEcho come and go."""
         title(f"An existing device of this machine, /dev/null, because {refused}")
         await self.store.apply(configuration("disk", "udev", """udevRules: ['SUBSYSTEM=="mem", KERNEL=="null"']"""))
         await self.brokers(3)
@@ -123,6 +130,7 @@ class Demonstration:
         await self.brokers(3)
 
     async def show_loop_device(self, devices: ExitStack) -> None:
+        """Show two block devices, of which one comes and goes."""
         title("A real block device of this machine: a loop device with a file behind it")
         rule = f"""KERNEL=="loop[0-9]*", ATTR{{loop/backing_file}}=="{self.folder}/*.img" """.strip()
         await self.store.apply(configuration("disk", "udev", f"udevRules: ['{rule}']"))
@@ -141,9 +149,9 @@ class Demonstration:
         file = self.folder / f"{name}.img"
         file.write_bytes(f"Hello from the {name} disk\n".encode().ljust(1024 * 1024, b"\0"))
         with loop_device(file) as device:
-            tell(device.node.name, f"plugged in, with {file.name} behind it")
+            self.tell(device.node.name, f"plugged in, with {file.name} behind it")
             yield device
-            tell(device.node.name, "pulled out")
+            self.tell(device.node.name, "pulled out")
 
 
 def main() -> None:

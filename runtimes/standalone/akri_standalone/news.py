@@ -55,9 +55,9 @@ class News:
                 self._report(report)
 
     async def events(self) -> None:
-        """Follow warnings that anybody gives."""
+        """Follow warnings that anybody gives; those about pods stand behind their phase already."""
         async for event in self.store.follow_events():
-            if event.warning:
+            if event.warning and event.kind != "Pod":
                 self.tell(event.about.name, f"{event.reason.value}: {event.message}")
 
     def _instance(self, instance: Instance) -> None:
