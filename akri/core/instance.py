@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from attrs import field, frozen
 
 from akri.core.ids import ConfigurationName, InstanceName, NodeName, ObjectKey
-from akri.core.metadata import ObjectMeta
+from akri.core.metadata import ObjectMeta, frozen_texts
 
 __all__ = [
     "ANNOTATION_DEVICE_ID",
@@ -29,10 +28,6 @@ ANNOTATION_FENCE: Final = "akri.sh/fence"
 """Annotation on an Instance: any value; changing it makes writes that were sent earlier fail (sharing.md)."""
 
 
-def _frozen_text(value: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(dict(value))
-
-
 @frozen
 class Instance:
     """One device (compat.md, `instances.akri.sh`).
@@ -47,8 +42,8 @@ class Instance:
     capacity: int
     shared: bool = False
     nodes: tuple[NodeName, ...] = ()
-    device_usage: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
-    broker_properties: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
+    device_usage: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_texts, hash=False)
+    broker_properties: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_texts, hash=False)
 
     @property
     def key(self) -> ObjectKey:

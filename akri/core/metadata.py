@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from akri.core.ids import ObjectKey
 
-__all__ = ["Json", "JsonObject", "ObjectMeta", "OwnerReference", "frozen_json"]
+__all__ = ["Json", "JsonObject", "ObjectMeta", "OwnerReference", "frozen_json", "frozen_texts"]
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value as JSON has it. Pod, job and service specs are kept like this: Akri hands them through."""
@@ -23,7 +23,8 @@ def frozen_json(value: JsonObject) -> JsonObject:
     return MappingProxyType(dict(value))
 
 
-def _frozen_text(value: Mapping[str, str]) -> Mapping[str, str]:
+def frozen_texts(value: Mapping[str, str]) -> Mapping[str, str]:
+    """Copy into a mapping that cannot be changed, in the order as stored."""
     return MappingProxyType(dict(value))
 
 
@@ -54,8 +55,8 @@ class ObjectMeta:
     revision: int = 0
     generation: int = 0
     created: float = 0.0
-    labels: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
-    annotations: Mapping[str, str] = field(factory=dict[str, str], converter=_frozen_text, hash=False)
+    labels: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_texts, hash=False)
+    annotations: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_texts, hash=False)
     finalizers: tuple[str, ...] = ()
     owners: tuple[OwnerReference, ...] = ()
     deleting: bool = False
