@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from akri.core.ids import NodeName, ObjectKey
+from akri.scheduling.pods import Vacancies
 from akri.scheduling.review import Review
 from akri.scheduling.services import Presence
 from akri.scheduling.subject import NEVER
@@ -43,7 +44,7 @@ class Ledger:
         self.reviews: dict[ObjectKey, Review] = {}
         self.load: dict[NodeName, int] = {}
         self.acting: set[ObjectKey] = set()
-        self.open: set[ObjectKey] = set()
+        self.open: dict[ObjectKey, Vacancies] = {}
         self.dues: dict[ObjectKey, float] = {}
         self._running: dict[ObjectKey, int] = {}
         self._left: dict[ObjectKey, int] = {}
@@ -66,7 +67,7 @@ class Ledger:
         if old is not None:
             self._count(old, -1)
         self.acting.discard(key)
-        self.open.discard(key)
+        self.open.pop(key, None)
         self.dues.pop(key, None)
         if review is not None:
             self._count(review, 1)
@@ -78,7 +79,7 @@ class Ledger:
         if review.actions:
             self.acting.add(key)
         if review.vacancies is not None:
-            self.open.add(key)
+            self.open[key] = review.vacancies
         if review.due < NEVER:
             self.dues[key] = review.due
 

@@ -169,11 +169,7 @@ def _choices(snapshot: Snapshot, ledger: Ledger, placement: Placement, before: d
     shown = MappingProxyType(load)
     choices: dict[ObjectKey, _Choice] = {}
     for key in _ordered(ledger.open):
-        entry = ledger.reviews[key]
-        vacancies = entry.vacancies
-        if vacancies is None:
-            continue
-        instance = snapshot.instances[key]
+        entry, vacancies, instance = ledger.reviews[key], ledger.open[key], snapshot.instances[key]
         offered = placement.choose(Opening(instance, vacancies.candidates, shown, vacancies.count))
         nodes = tuple(node for node in dict.fromkeys(offered) if node in vacancies.candidates)[: vacancies.count]
         for node in nodes:

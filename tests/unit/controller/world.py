@@ -84,9 +84,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(
-    placement: Placement = FIRST_NODES, settings: ControllerSettings | None = None
-) -> AsyncIterator[World]:
+async def world(placement: Placement = FIRST_NODES, settings: ControllerSettings | None = None) -> AsyncIterator[World]:
     """Run a controller over an empty store with the ready nodes a, b and c."""
     clock = VirtualClock()
     store = MemoryStore(clock)

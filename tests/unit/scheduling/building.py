@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import evolve
-
 from akri.core.configuration import BrokerSpec, Configuration, DiscoveryRequest, PodBroker
 from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
 from akri.core.instance import ANNOTATION_GENERATION, Instance
@@ -30,12 +28,12 @@ __all__ = [
     "CAM",
     "NOW",
     "POD",
-    "only",
     "configuration",
     "instance",
     "job_of",
     "key",
     "node",
+    "only",
     "plan_pods",
     "pod_of",
     "service_of",
@@ -85,9 +83,10 @@ def instance(
 ) -> Instance:
     """Describe an Instance of a Configuration, up to date with it unless told otherwise."""
     seen = owner.metadata.generation if generation is None else generation
+    annotations = {ANNOTATION_GENERATION: str(seen)}
     reference = OwnerReference("akri.sh/v0", "Configuration", owner.name, owner.metadata.uid, controller=True)
     return Instance(
-        ObjectMeta(key(name), uid=f"uid-{name}", revision=1, created=2.0, annotations={ANNOTATION_GENERATION: str(seen)}, owners=(reference,)),
+        ObjectMeta(key(name), uid=f"uid-{name}", revision=1, created=2.0, annotations=annotations, owners=(reference,)),
         ConfigurationName(owner.name),
         cdi_name="akri.sh/cam=aaaaaa",
         capacity=owner.capacity if capacity is None else capacity,
@@ -143,7 +142,7 @@ def only(made: Plan | tuple[Action, ...]) -> Action:
     return actions[0]
 
 
-def plan_pods(before: Snapshot, **changes: object) -> Snapshot:
-    """Let every pod that is planned run."""
-    created = [pod_of(action) for action in plan(before, NOW).actions if isinstance(action, CreatePod)]
-    return before.with_pods([evolve(pod, **changes) for pod in created])
+def plan_pods(before: Snapshot, phase: Phase = Phase.RUNNING) -> Snapshot:
+    """Let every pod that is planned run, or be in another phase."""
+    created = [pod_of(action, phase) for action in plan(before, NOW).actions if isinstance(action, CreatePod)]
+    return before.with_pods(created)

@@ -12,6 +12,7 @@ from akri.core.metadata import ObjectMeta
 from akri.core.reports import Reason
 from akri.scheduling.model import DeleteInstance, DeletePod, DropFinalizers, RemoveNode, RepairUsage, WriteCapacity
 from akri.scheduling.planning import plan
+from akri.scheduling.snapshot import StoredConfiguration
 from akri.scheduling.timing import Timing
 from tests.unit.scheduling.building import NOW, configuration, instance, key, node, only, plan_pods, snapshot
 
@@ -122,7 +123,7 @@ def test_an_instance_that_nobody_sees_is_deleted_with_its_brokers() -> None:
     )
 
 
-def orphaning() -> list[object]:
+def orphaning() -> list[StoredConfiguration]:
     """Name ways in which an Instance loses its Configuration."""
     other = configuration()
     remade = evolve(other, metadata=evolve(other.metadata, uid="another"))
@@ -131,12 +132,9 @@ def orphaning() -> list[object]:
 
 
 @pytest.mark.parametrize("stored", [None, *orphaning()])
-def test_an_orphan_goes_with_its_brokers(stored: object) -> None:
+def test_an_orphan_goes_with_its_brokers(stored: StoredConfiguration | None) -> None:
     cluster = plan_pods(snapshot(instance("a")))
-    cluster = cluster.with_configurations(gone=[key("cam")])
-    if stored is not None:
-        assert not isinstance(stored, str)
-        cluster = evolve(cluster, configurations={key("cam"): stored})
+    cluster = cluster.with_configurations([] if stored is None else [stored], gone=[key("cam")])
     made = plan(cluster, NOW)
     assert made.actions == (
         DeleteInstance(cluster.instances[key("cam-aaaaaa")], Reason.CONFIGURATION_GONE),
