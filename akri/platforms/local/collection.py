@@ -7,7 +7,7 @@ slow reader costs as much memory as there are objects, and still hears the last 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
@@ -24,6 +24,10 @@ _T = TypeVar("_T")
 _U = TypeVar("_U")
 _V_co = TypeVar("_V_co", covariant=True)
 _C_contra = TypeVar("_C_contra", contravariant=True)
+
+
+def _no_owners(_value: object) -> tuple[str, ...]:
+    return ()
 
 
 @frozen
@@ -131,10 +135,12 @@ class _Watcher(Generic[_T, _U]):
 class Collection(Generic[_T]):
     """Objects of one kind by key. Not thread-safe; all changes happen on the loop and none of them awaits."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Take the clock that paces Alive."""
+    def __init__(self, clock: Clock, owners: Callable[[_T], Iterable[str]] = _no_owners) -> None:
+        """Take the clock that paces Alive, and what tells the uids of those that an object goes with."""
         self._clock = clock
+        self._owners = owners
         self._entries: dict[ObjectKey, Entry[_T]] = {}
+        self._owned: dict[str, dict[ObjectKey, None]] = {}
         self._watchers: set[_Listener[_T]] = set()
 
     def __len__(self) -> int:
@@ -149,15 +155,23 @@ class Collection(Generic[_T]):
         """Return all objects, oldest key first."""
         return tuple(self._entries.values())
 
+    def owned(self, owner: str) -> tuple[Entry[_T], ...]:
+        """Return the objects that go with the owner of this uid."""
+        return tuple(self._entries[key] for key in self._owned.get(owner, ()))
+
     def put(self, entry: Entry[_T]) -> None:
         """Store an object in place of the former one."""
+        self._disown(self._entries.get(entry.key))
         self._entries[entry.key] = entry
+        for owner in self._owners(entry.value):
+            self._owned.setdefault(owner, {})[entry.key] = None
         for watcher in self._watchers:
             watcher.changed(entry.key)
 
     def remove(self, key: ObjectKey, revision: int) -> None:
         """Delete the object under this key; `revision` is that of the deletion."""
         last = self._entries.pop(key, None)
+        self._disown(last)
         if last is not None:
             for watcher in self._watchers:
                 watcher.removed(last, revision)
@@ -179,6 +193,15 @@ class Collection(Generic[_T]):
             self._watchers.discard(watcher)
             beat.cancel()
             await asyncio.wait({beat})
+
+    def _disown(self, entry: Entry[_T] | None) -> None:
+        if entry is None:
+            return
+        for owner in self._owners(entry.value):
+            keys = self._owned[owner]
+            del keys[entry.key]
+            if not keys:
+                del self._owned[owner]
 
     async def _beat(self, watcher: _Watcher[_T, _U]) -> None:
         while True:

@@ -36,8 +36,8 @@ class Tables:
         self.clock = clock
         self.identities = Identities(clock)
         self.configurations: Collection[ConfigurationObservation] = Collection(clock)
-        self.instances: Collection[Instance] = Collection(clock)
-        self.reports: Collection[DiscoveryReport] = Collection(clock)
+        self.instances: Collection[Instance] = Collection(clock, _owner_uids)
+        self.reports: Collection[DiscoveryReport] = Collection(clock, lambda report: (report.configuration_uid,))
         self.nodes: Collection[Node] = Collection(clock)
         self.workloads = Workloads(clock, self.identities, self.nodes, self.instances)
         self.events = EventLog()
@@ -170,12 +170,10 @@ class Tables:
         return any(entry is not None and entry.uid == owner.uid for entry in entries)
 
     def _collect(self, owner: str) -> None:
-        for report in self.reports.entries():
-            if report.value.configuration_uid == owner:
-                self.reports.remove(report.key, self.identities.revision())
-        for instance in self.instances.entries():
-            if any(reference.uid == owner for reference in instance.value.metadata.owners):
-                self._delete_instance(instance.value)
+        for report in self.reports.owned(owner):
+            self.reports.remove(report.key, self.identities.revision())
+        for instance in self.instances.owned(owner):
+            self._delete_instance(instance.value)
         self.workloads.collect(owner)
 
     def _put_configuration(self, configuration: ConfigurationObservation, metadata: ObjectMeta) -> ConfigurationObservation:
@@ -215,6 +213,10 @@ class Tables:
         self.instances.remove(instance.key, self.identities.revision())
         self._collect(instance.metadata.uid)
         return None
+
+
+def _owner_uids(instance: Instance) -> frozenset[str]:
+    return frozenset(owner.uid for owner in instance.metadata.owners)
 
 
 def _with_metadata(configuration: ConfigurationObservation, metadata: ObjectMeta) -> ConfigurationObservation:

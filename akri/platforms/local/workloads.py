@@ -29,7 +29,7 @@ class Objects(Collection[_S]):
 
     def __init__(self, clock: Clock, identities: Identities) -> None:
         """Begin empty."""
-        super().__init__(clock)
+        super().__init__(clock, _owner_uids)
         self._identities = identities
 
     def find(self, key: ObjectKey, uid: str) -> _S | None:
@@ -111,15 +111,12 @@ class Workloads:
 
     def collect(self, owner: str) -> None:
         """Delete everything that belongs to the owner with this uid, which is gone."""
-        for pod in self.pods.entries():
-            if _owned(pod.value.metadata, owner):
-                self.delete_pod(pod.key, pod.uid)
-        for job in self.jobs.entries():
-            if _owned(job.value.metadata, owner):
-                self.delete_job(job.key, job.uid)
-        for service in self.services.entries():
-            if _owned(service.value.metadata, owner):
-                self.services.drop(service.key, service.uid)
+        for pod in self.pods.owned(owner):
+            self.delete_pod(pod.key, pod.uid)
+        for job in self.jobs.owned(owner):
+            self.delete_job(job.key, job.uid)
+        for service in self.services.owned(owner):
+            self.services.drop(service.key, service.uid)
 
     def _knows(self, node: NodeName) -> bool:
         return node != UNASSIGNED and self._nodes.get(ObjectKey("", node)) is not None
@@ -134,5 +131,5 @@ def _deleting(metadata: ObjectMeta) -> ObjectMeta:
     return evolve(metadata, deleting=True)
 
 
-def _owned(metadata: ObjectMeta, uid: str) -> bool:
-    return any(owner.uid == uid for owner in metadata.owners)
+def _owner_uids(value: Stored) -> frozenset[str]:
+    return frozenset(owner.uid for owner in value.metadata.owners)
