@@ -210,7 +210,8 @@ def _bind_virtual(view: _View, wanted: tuple[VirtualDeviceId, ...]) -> tuple[Bin
     bound: dict[VirtualDeviceId, SlotId] = {}
     taken: set[InstanceName] = set()
     clashing: list[VirtualDeviceId] = []
-    for virtual in wanted:
+    # Ids that may be in use come first: of two on one Instance, the one that is proven unused has to give way.
+    for virtual in sorted(wanted, key=lambda virtual: PluginDeviceId(str(virtual)) in view.unused):
         slot = known.get(virtual)
         if slot is None or slot.instance in taken:
             clashing.extend([virtual] if slot else [])

@@ -48,8 +48,9 @@ def _counts(value: Mapping[ResourceName, int]) -> Mapping[ResourceName, int]:
 class PodObservation:
     """A pod of this node as its watch shows it.
 
-    ended: its phase is terminal, or all its containers are terminated. requests: for each resource, how many devices
-    it asks for: the larger of its biggest init container and the sum of its main containers and sidecars.
+    ended: its phase is terminal, or it is being deleted and all its containers are terminated, so that none starts again.
+    requests: for each resource, how many devices the kubelet can give to it at one time: the larger of the sum of its main
+    containers and sidecars, and the most that an init container asks for together with the sidecars started before it.
     """
 
     key: ObjectKey
@@ -60,10 +61,14 @@ class PodObservation:
 
 @frozen
 class Listing:
-    """One answer of PodResources List: when it was asked for, and which pod uses which device ids of which resource."""
+    """One answer of PodResources List: when it was asked for, and which pod uses which device ids of which resource.
+
+    pods: every pod that it lists, also those without devices, as far as the caller tells; those that use devices always count.
+    """
 
     sent_at: float
     users: Mapping[ResourceName, Mapping[PluginDeviceId, ObjectKey]] = field(factory=dict, hash=False)
+    pods: frozenset[ObjectKey] = frozenset()
 
 
 class Verdict(Enum):
@@ -74,6 +79,7 @@ class Verdict(Enum):
     IN_USE = "a pod uses it"
     NOT_ABSENT_TWICE = "it was not absent from two Lists that are far enough apart"
     NOT_PROVEN = "nothing proves the end of its pod, and it is not absent for long enough"
+    PODS_NOT_CURRENT = "the pod watch has not caught up since its last Allocate, so an unknown pod may use it"
     PERHAPS_UNLISTED = "a pod asks for more devices than the List shows for it"
     ENDED = "its pod has ended"
     ABSENT = "it is absent for long enough"
@@ -86,10 +92,27 @@ class Verdict(Enum):
 
 @frozen
 class Holder:
-    """The pod that List last showed for an id, and the uid that the pod watch had for it then (None: it had none)."""
+    """The pod that List last showed for an id, and its uid according to the pod watch.
+
+    None: the watch had none for it yet. Empty: the watch had two in turn under this name, or one that had ended before it
+    was listed; it lags behind, or a pod of the same name followed, and nobody can tell which of them uses the id.
+    """
 
     key: ObjectKey
     uid: str | None
+
+    def seen_as(self, pod: PodObservation | None) -> Holder:
+        """Take in that the id is listed again under the same name, and which pod the watch has for it now."""
+        if pod is None or self.uid in {"", pod.uid}:
+            return self
+        return Holder(self.key, "") if self.uid else Holder.first(self.key, pod)
+
+    @classmethod
+    def first(cls, key: ObjectKey, pod: PodObservation | None) -> Holder:
+        """Take in that the id is listed under this name for the first time since its Allocate was answered."""
+        if pod is None:
+            return cls(key, None)
+        return cls(key, "" if pod.ended else pod.uid)
 
 
 @frozen
@@ -128,18 +151,20 @@ class Evidence:
     """Everything seen so far that bears on releases. A frozen value; each method gives the next one.
 
     started: the last start of the kubelet or of this agent. watching: whether there is a pod watch at all.
-    synced: whether it has delivered the present pods. ended: uids of pods that are proven to have ended, gone ones too.
-    settled: resources for which every active pod was listed since `started` (rule d). shown: uids of pods listed since then.
+    synced: whether it has delivered the present pods. current: until when it is known to have delivered everything.
+    ended: uids of pods that are proven to have ended, gone ones too.
+    settled: resources for which every active pod was listed since `started` (rule d). shown: uids of present pods listed since then.
     """
 
     started: float
     watching: bool = True
     synced: bool = False
+    current: float | None = None
     uses: Mapping[Id, Use] = field(factory=dict, hash=False)
     pods: Mapping[ObjectKey, PodObservation] = field(factory=dict, hash=False)
     ended: frozenset[str] = frozenset()
     settled: frozenset[ResourceName] = frozenset()
-    shown: Mapping[ResourceName, frozenset[str]] = field(factory=dict, hash=False)
+    shown: frozenset[str] = frozenset()
     last: Listing | None = None
 
     def hold(self, ids: Iterable[Id], now: float) -> Evidence:
@@ -158,18 +183,22 @@ class Evidence:
     def start(self, now: float) -> Evidence:
         """The kubelet was started: Lists count from here, and everything has to be shown again."""
         uses = {id_: use if use.since is None else Use(now, use.holder) for id_, use in self.uses.items()}
-        return evolve(self, started=now, uses=uses, settled=frozenset(), shown={}, last=None)
+        return evolve(self, started=now, uses=uses, settled=frozenset(), shown=frozenset(), last=None)
 
     def reset_pods(self, pods: Iterable[PodObservation]) -> Evidence:
         """Take in the whole present set of pods. One that vanished unseen proves nothing about its end."""
         present = {pod.key: pod for pod in pods}
-        ended = self.ended | {pod.uid for pod in present.values() if pod.ended}
+        ended = self.ended - {pod.uid for pod in present.values()} | {pod.uid for pod in present.values() if pod.ended}
         return evolve(self, pods=present, ended=self._relevant(ended, present), synced=True)
+
+    def pods_current(self, now: float) -> Evidence:
+        """The pod watch says that everything up to now was delivered: a pod whose Allocate came earlier is among the known ones."""
+        return evolve(self, current=now)
 
     def put_pod(self, pod: PodObservation) -> Evidence:
         """Take in a pod's present state."""
         pods = {**self.pods, pod.key: pod}
-        ended = self.ended | ({pod.uid} if pod.ended else set())
+        ended = self.ended | {pod.uid} if pod.ended else self.ended - {pod.uid}
         return evolve(self, pods=pods, ended=self._relevant(ended, pods))
 
     def drop_pod(self, key: ObjectKey, uid: str) -> Evidence:
@@ -185,28 +214,26 @@ class Evidence:
         """Take in an answer of PodResources List. One that was sent before the last start counts for nothing."""
         if listing.sent_at <= self.started or (self.last is not None and listing.sent_at <= self.last.sent_at):
             return self
-        uses = {id_: use.listed(listing.sent_at, self._holder(listing, id_)) for id_, use in self.uses.items()}
-        shown = {name: self.shown.get(name, frozenset()) | self._uids(users.values()) for name, users in listing.users.items()}
-        after = evolve(self, uses=uses, shown={**self.shown, **shown}, last=listing)
+        uses = {id_: use.listed(listing.sent_at, self._holder(listing, id_, use)) for id_, use in self.uses.items()}
+        keys = listing.pods.union(*(users.values() for users in listing.users.values()))
+        present = {pod.uid for pod in self.pods.values()}
+        shown = self.shown & present | {self.pods[key].uid for key in keys if key in self.pods}
+        after = evolve(self, uses=uses, shown=shown, last=listing)
         resources = {resource for resource, _ in uses}
         return evolve(after, settled=self.settled | {name for name in resources if after._all_shown(name)})
 
-    def _uids(self, keys: Iterable[ObjectKey]) -> frozenset[str]:
-        return frozenset(self.pods[key].uid for key in keys if key in self.pods)
-
-    def _holder(self, listing: Listing, id_: Id) -> Holder | None:
+    def _holder(self, listing: Listing, id_: Id, use: Use) -> Holder | None:
         key = listing.users.get(id_[0], {}).get(id_[1])
         if key is None:
             return None
         pod = self.pods.get(key)
-        return Holder(key, pod.uid if pod else None)
+        return use.holder.seen_as(pod) if use.holder is not None and use.holder.key == key else Holder.first(key, pod)
 
     def _all_shown(self, resource: ResourceName) -> bool:
         if not self.watching:
             return True
-        shown = self.shown.get(resource, frozenset())
         asking = (pod for pod in self.pods.values() if not pod.ended and pod.requests.get(resource, 0) > 0)
-        return self.synced and all(pod.uid in shown for pod in asking)
+        return self.synced and all(pod.uid in self.shown for pod in asking)
 
     def judge(self, id_: Id) -> Verdict:
         """Say whether a held id may be released, by rules a to d."""
@@ -222,11 +249,13 @@ class Evidence:
             return Verdict.NOT_ABSENT_TWICE
         if use.holder is not None and use.holder.uid in self.ended:
             return Verdict.ENDED
-        return self._without_proof(id_[0], absent)
+        return self._without_proof(id_[0], absent, use.since)
 
-    def _without_proof(self, resource: ResourceName, absent: float) -> Verdict:
+    def _without_proof(self, resource: ResourceName, absent: float, since: float) -> Verdict:
         if absent < (ABSENCE if self.watching else ABSENCE_WITHOUT_PODS):
             return Verdict.NOT_PROVEN
+        if self.watching and (self.current is None or self.current <= since):
+            return Verdict.PODS_NOT_CURRENT
         return Verdict.PERHAPS_UNLISTED if self._perhaps_unlisted(resource) else Verdict.ABSENT
 
     def _perhaps_unlisted(self, resource: ResourceName) -> bool:

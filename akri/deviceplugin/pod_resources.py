@@ -56,7 +56,8 @@ class PodResourcesClient:
                     if error.code != "RESOURCE_EXHAUSTED" or attempt == _TRIES - 1:
                         raise KubeletError(f"cannot list pod resources at {self._socket}: {error}", error.code) from error
                 else:
-                    return Listing(sent_at, users(wire.read_pod_resources(answer)))
+                    pods = tuple(wire.read_pod_resources(answer))
+                    return Listing(sent_at, users(pods), frozenset(pod.key for pod in pods))
         finally:
             await channel.close()
         raise AssertionError("the last try returns or raises")
