@@ -14,6 +14,7 @@ from attrs import define, field
 from akri.agent.state import NodeState, Resource
 from akri.core.allocation import ByConfiguration, ByInstance, advertised
 from akri.core.ids import ConfigurationName, ObjectKey, PluginDeviceId, ResourceName
+from akri.core.slots import SlotTable
 
 __all__ = ["Offers", "Plugins"]
 
@@ -32,11 +33,18 @@ class Plugins(Protocol):
 
 @define(eq=False)
 class Offers:
-    """Keeps the plugins in line with the state. lingering: resources that are offered only because pods still use them."""
+    """Keeps the plugins in line with the state.
+
+    lingering: resources that are offered only because pods still use them. _seen: what each Instance's list was made from, for
+    most of them do not change when one does.
+    """
 
     state: NodeState
     plugins: Plugins
     lingering: dict[ResourceName, ObjectKey] = field(factory=dict[ResourceName, ObjectKey])
+    _seen: dict[ResourceName, tuple[SlotTable, bool, Mapping[PluginDeviceId, bool]]] = field(
+        factory=dict[ResourceName, tuple[SlotTable, bool, Mapping[PluginDeviceId, bool]]]
+    )
     _sent: dict[ResourceName, Mapping[PluginDeviceId, bool]] = field(factory=dict[ResourceName, Mapping[PluginDeviceId, bool]])
 
     def update(self, configuration: ObjectKey, *, refused: bool = False) -> None:
@@ -62,10 +70,16 @@ class Offers:
 
     def _devices(self, resource: Resource) -> Mapping[PluginDeviceId, bool]:
         tables = self.state.tables(resource.configuration)
-        if isinstance(resource.level, ByInstance):
-            tables = {resource.level.instance: tables[resource.level.instance]}
         serving = self.state.devices.get(resource.configuration, {})
-        return advertised(resource.level, tables, serving=serving, listed=self.state.evidence.listed_ids(resource.name))
+        if isinstance(resource.level, ByConfiguration):
+            return advertised(resource.level, tables, serving=serving, listed=self.state.evidence.listed_ids(resource.name))
+        name = resource.level.instance
+        table, is_served = tables[name], name in serving
+        seen = self._seen.get(resource.name)
+        if seen is None or seen[0] is not table or seen[1] != is_served:
+            devices = advertised(resource.level, {name: table}, serving=serving)
+            seen = self._seen[resource.name] = (table, is_served, devices)
+        return seen[2]
 
     def _offer(self, name: ResourceName, devices: Mapping[PluginDeviceId, bool]) -> None:
         if self._sent.get(name) != devices:
@@ -80,6 +94,7 @@ class Offers:
             return
         self.lingering.pop(name, None)
         self._sent.pop(name, None)
+        self._seen.pop(name, None)
         del self.state.resources[name]
         self.state.answered.pop(name, None)
         self.plugins.withdraw(name)

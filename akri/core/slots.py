@@ -10,6 +10,7 @@ never comes, whatever the reason, leaves the slot in doubt without anybody havin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never
 
@@ -154,14 +155,26 @@ class SlotTable:
 
     def free(self) -> Iterator[int]:
         """Indexes that are free as far as is known, lowest first; those in doubt, which need a fence, come last."""
+        return iter(self._free)
+
+    @cached_property
+    def _free(self) -> tuple[int, ...]:
         known = (index for index in range(self.capacity) if self.usage(index) == FREE)
-        return iter(sorted(known, key=lambda index: index in self.doubts))
+        return tuple(sorted(known, key=lambda index: index in self.doubts))
 
     def held(self) -> Iterator[Held]:
         """What this node holds, lowest index first, also beyond the capacity."""
-        for index, usage in sorted(self.usages.items(), key=lambda item: item[0]):
-            if not isinstance(usage, Free) and usage.node == self.node:
-                yield Held(SlotId(self.instance, index), usage)
+        return iter(self._held)
+
+    @cached_property
+    def _held(self) -> tuple[Held, ...]:
+        # Asked at every change of any table of a Configuration, so it is worked out once for each state of a table.
+        usages = sorted(self.usages.items(), key=lambda item: item[0])
+        return tuple(
+            Held(SlotId(self.instance, index), usage)
+            for index, usage in usages
+            if not isinstance(usage, Free) and usage.node == self.node
+        )
 
     def used(self) -> int:
         """How many slots are held by anybody, or unreadable."""
