@@ -35,7 +35,8 @@ __all__ = ["Agent"]
 class Agent:
     """The agent of one node.
 
-    plugins: where resources are offered. list_pods: asks PodResources. handlers: discovery handlers inside this process, made anew for each Configuration that names them.
+    plugins: where resources are offered. list_pods: asks PodResources. handlers: discovery handlers inside this process, made
+    anew for each Configuration that names them.
     The kubelet's side calls `allocate`, `answered` and `kubelet_started`.
     """
 
@@ -64,9 +65,7 @@ class Agent:
         self._offers = Offers(self.state, self.plugins)
         self.claims = Claims(self.state, self.platform, self.clock, writes)
         self.discovery = Discovery(self.state, self.platform, self.clock, self.handlers, self._discovered)
-        self.inventory = Inventory(
-            self.state, self.platform, self.clock, self.discovery, self._offers, writes, lambda: self.releases.wake()
-        )
+        self.inventory = Inventory(self.state, self.platform, self.clock, self.discovery, self._offers, writes, self._looked)
         self.releases = Releases(
             self.state, self.platform, self.clock, writes, self.list_pods, self._listed, lambda: bool(self._offers.lingering)
         )
@@ -75,10 +74,10 @@ class Agent:
     async def run(self) -> None:
         """Run until cancelled. Slots and Instances stay as they are when it ends: a next agent goes on with them."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(follow(self.platform.watch_configurations, self._configurations, self.clock))
-            group.create_task(follow(self.platform.watch_instances, self._instances, self.clock))
+            group.create_task(follow("configurations", self.platform.watch_configurations, self._configurations, self.clock))
+            group.create_task(follow("instances", self.platform.watch_instances, self._instances, self.clock))
             if self.watch_pods:
-                group.create_task(follow(self.platform.watch_pods, self._pods, self.clock))
+                group.create_task(follow("pods", self.platform.watch_pods, self._pods, self.clock))
             group.create_task(self.discovery.run(self._configurations_changed))
             group.create_task(self.releases.run())
             await self.releases.listed_once.wait()
@@ -105,6 +104,10 @@ class Agent:
 
     def _discovered(self, configuration: ObjectKey) -> None:
         self.inventory.wake(configuration)
+        self.reporting.wake(configuration)
+
+    def _looked(self, configuration: ObjectKey) -> None:
+        self.releases.wake()
         self.reporting.wake(configuration)
 
     def _listed(self) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
+from weakref import WeakValueDictionary
 
 from attrs import define, field
 
 from akri.agent.state import NodeState, Resource
-from akri.agent.writes import RELEASE_TIMEOUT, WRITE_TIMEOUT, InstanceWrites
+from akri.agent.telling import tell
 from akri.agent.waiting import within
+from akri.agent.writes import RELEASE_TIMEOUT, WRITE_TIMEOUT, InstanceWrites
 from akri.core.allocation import Binding, ClaimSlot, Denial, FenceInstance, Grant, ReleaseSlot, Step, Steps, allocate
 from akri.core.edits import ContainerEdits, container_edits
 from akri.core.errors import AkriError, DeviceUnavailableError, NotPermittedError, OutcomeUnknownError
@@ -39,7 +41,7 @@ class Claims:
     platform: NodePlatform
     clock: Clock
     writes: InstanceWrites
-    _turns: dict[ObjectKey, asyncio.Lock] = field(factory=dict[ObjectKey, asyncio.Lock])
+    _turns: WeakValueDictionary[ObjectKey, asyncio.Lock] = field(factory=WeakValueDictionary[ObjectKey, asyncio.Lock])
 
     async def allocate(self, name: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         """Make the ids ours and say what the container gets. Raises an AkriError whose sentence the pod's rejection shows."""
@@ -51,11 +53,11 @@ class Claims:
             unused = [id_ for resource_name, id_ in self.state.evidence.releasable() if resource_name == name]
             self.state.evidence = self.state.evidence.allocating(known)
             try:
-                grant = await _Attempt(self, resource, tuple(ids), tuple(unused)).run()
-                edits = self._edits(resource, grant)
+                grant, edits = await _Attempt(self, resource, tuple(ids), tuple(unused)).run()
             except AkriError as error:
                 self._answered(known)
-                await self._tell(resource, Reason.SLOT_REFUSED, f"{', '.join(ids)}: {error}", warning=True)
+                about = resource.configuration
+                await tell(self.platform, Event("Configuration", about, Reason.SLOT_REFUSED, f"{', '.join(ids)}: {error}", warning=True))
                 raise
             except BaseException:
                 self._answered(known)
@@ -70,15 +72,13 @@ class Claims:
     def _answered(self, ids: Sequence[tuple[ResourceName, PluginDeviceId]]) -> None:
         self.state.evidence = self.state.evidence.answered(ids, self.clock.now())
 
-    def _edits(self, resource: Resource, grant: Grant) -> ContainerEdits:
+    def edits(self, resource: Resource, grant: Grant) -> ContainerEdits:
+        """Say what a container gets with granted devices. Raises an AkriError if they cannot go into one container."""
         configuration = self.state.configurations.get(resource.configuration)
         overlay: Mapping[str, str] = configuration.broker_properties if configuration else {}
         devices = self.state.devices.get(resource.configuration, {})
         names = dict.fromkeys(binding.slot.instance for binding in grant.bindings)
         return container_edits([(name, devices[name], overlay) for name in names])
-
-    async def _tell(self, resource: Resource, reason: Reason, message: str, *, warning: bool) -> None:
-        await self.platform.emit(Event("Configuration", resource.configuration, reason, message, warning))
 
 
 @define(eq=False)
@@ -94,12 +94,13 @@ class _Attempt:
     trouble: str = "an earlier write to the Instance is still under way"
     deadline: float = 0.0
 
-    async def run(self) -> Grant:
+    async def run(self) -> tuple[Grant, ContainerEdits]:
         """Decide and act until granted. Gives back what it took if it fails; what a cancelled one took is released on evidence."""
         self.deadline = self.claims.clock.now() + WRITE_TIMEOUT
         try:
-            return await self._until_granted()
-        except AkriError:
+            grant = await self._until_granted()
+            return grant, self.claims.edits(self.resource, grant)
+        except Exception:
             await self._give_back()
             raise
 
@@ -115,7 +116,8 @@ class _Attempt:
                         return decision
                 case Steps(steps):
                     outcomes = await asyncio.gather(*(self._do(step) for step in steps))
-                    attempt = attempt + 1 if any([self._failed(outcome) for outcome in outcomes]) else 0
+                    failed = [self._failed(outcome) for outcome in outcomes]
+                    attempt = attempt + 1 if any(failed) else 0
             await self._pause(attempt)
 
     def _decide(self) -> Grant | Denial | Steps:
@@ -123,9 +125,7 @@ class _Attempt:
         serving = state.devices.get(configuration, {})
         answered = state.answered.get(self.resource.name)
         tables = state.tables(configuration)
-        return allocate(
-            self.resource.level, self.ids, state.node, tables, serving=serving, unused=self.unused, answered=answered
-        )
+        return allocate(self.resource.level, self.ids, state.node, tables, serving=serving, unused=self.unused, answered=answered)
 
     async def _refresh(self, bindings: Sequence[Binding]) -> bool:
         """Read what a grant rests on, if the watch has been silent for too long; tell whether anything was read."""

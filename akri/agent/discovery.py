@@ -7,12 +7,14 @@ that a handler refuses are asked again only when they change. What failed stands
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final
 
 from attrs import define, evolve, field
 
 from akri.agent.state import NodeState
+from akri.agent.waiting import within
 from akri.core.configuration import Configuration
 from akri.core.errors import AkriError, DiscoveryError, InvalidDocumentError
 from akri.core.ids import DeviceId, HandlerName, ObjectKey
@@ -27,6 +29,8 @@ from akri.ports import Clock, NodePlatform
 
 __all__ = ["EMBEDDED", "Discovery"]
 
+_logger = logging.getLogger(__name__)
+_FETCH_TIMEOUT: Final = 10.0
 EMBEDDED: Final = "embedded"
 """Endpoint of a handler that runs inside the agent."""
 
@@ -42,7 +46,8 @@ class Discovery:
     on_change: Callable[[ObjectKey], None]
     presence: dict[ObjectKey, Presence] = field(factory=dict[ObjectKey, Presence])
     reports: dict[ObjectKey, HandlerReport] = field(factory=dict[ObjectKey, HandlerReport])
-    _streams: dict[ObjectKey, tuple[Configuration, asyncio.Task[None]]] = field(factory=dict[ObjectKey, tuple[Configuration, asyncio.Task[None]]])
+    _streams: dict[ObjectKey, _Stream] = field(factory=dict)
+    _tasks: dict[ObjectKey, asyncio.Task[None]] = field(factory=dict[ObjectKey, asyncio.Task[None]])
 
     async def run(self, changed: asyncio.Event) -> None:
         """Open, keep and close streams as Configurations come and go; `changed` says when to look."""
@@ -52,95 +57,116 @@ class Discovery:
                 wanted = dict(self.state.configurations)
                 for key in self._streams.keys() - wanted.keys():
                     self._close(key)
+                    self.presence.pop(key, None)
+                    self.reports.pop(key, None)
                 for key, configuration in wanted.items():
                     self._open(group, key, configuration)
                 await changed.wait()
 
     def _open(self, group: asyncio.TaskGroup, key: ObjectKey, configuration: Configuration) -> None:
-        asked, task = self._streams.get(key, (None, None))
-        if asked is not None and task is not None:
-            if _same_question(asked, configuration):
-                return
-            task.cancel()
-        if asked is None or asked.metadata.uid != configuration.metadata.uid:
+        former = self._streams.get(key)
+        if former is not None and _same_question(former.configuration, configuration):
+            return
+        if former is not None:
+            self._close(key)
+        same = former is not None and former.configuration.metadata.uid == configuration.metadata.uid
+        if not same:
             self.presence[key] = Presence.begin(self.clock.now())
-        certain = asked is not None and asked.metadata.uid == configuration.metadata.uid
-        stream = _Stream(self, configuration, certain=certain)
-        self._streams[key] = (configuration, group.create_task(stream.run()))
+        stream = self._streams[key] = _Stream(self, configuration, certain=same)
+        self._tasks[key] = group.create_task(stream.run())
 
     def _close(self, key: ObjectKey) -> None:
-        _, task = self._streams.pop(key)
-        task.cancel()
-        self.presence.pop(key, None)
-        self.reports.pop(key, None)
+        # From here on the stream says nothing more, however long it takes to end: what follows it has its place already.
+        stream = self._streams.pop(key)
+        stream.lost()
+        stream.closed = True
+        self._tasks.pop(key).cancel()
 
 
 @define(eq=False)
 class _Stream:
     """The stream of one Configuration to the handler that it names. certain: devices that a first answer lacks are gone,
 
-    for the question changed, not the world.
+    for the question changed, not the world. closed: another one took its place, or its Configuration is gone.
     """
 
     owner: Discovery
     configuration: Configuration
     certain: bool = field(kw_only=True)
+    closed: bool = False
     failures: int = 0
 
     @property
     def key(self) -> ObjectKey:
         return self.configuration.key
 
+    @property
+    def name(self) -> HandlerName:
+        return self.configuration.discovery.handler
+
     async def run(self) -> None:
         """Ask until cancelled."""
-        name = self.configuration.discovery.handler
-        self._report(HandlerReport(name, EMBEDDED))
-        factory = self.owner.handlers.get(name)
+        self._report(HandlerReport(self.name, EMBEDDED))
+        factory = self.owner.handlers.get(self.name)
         if factory is None:
             known = ", ".join(sorted(self.owner.handlers)) or "none"
-            self._report(HandlerReport(name, "", error=f"no discovery handler {name} is registered on this node; registered: {known}"))
+            error = f"no discovery handler {self.name} is registered on this node; registered: {known}"
+            self._report(HandlerReport(self.name, "", error=error))
             return
-        try:
-            handler = factory(self.owner.clock, self.configuration.poll_interval)
-        except AkriError as error:
-            self._report(HandlerReport(name, EMBEDDED, error=str(error)))
-            return
-        self._change(lambda presence: presence.registered(EMBEDDED, shared=handler.shared))
-        while await self._ask(handler):
+        while await self._ask(factory):
             self.failures += 1
             await self.owner.clock.sleep(NETWORK_BACK_OFF.seconds(self.failures, self.owner.clock.random()))
 
-    async def _ask(self, handler: Handler) -> bool:
+    async def _ask(self, factory: HandlerFactory) -> bool:
         """Follow one stream to its end; tell whether to ask again."""
         try:
-            properties = await _fetched(self.configuration, self.owner.platform)
-            self._say(asked_at=self.owner.clock.wall(), error="")
-            async for snapshot in handler.discover(self.configuration.discovery.details, properties):
-                self._take(snapshot)
-            self._say(error=f"discovery handler {handler.name} ended its answers")
+            handler = factory(self.owner.clock, self.configuration.poll_interval)
+            self._change(lambda presence: presence.registered(EMBEDDED, shared=handler.shared))
+            await self._follow(handler)
         except InvalidDocumentError as error:
-            self._say(error=str(error))
+            self._failed(str(error))
             return False
         except AkriError as error:
-            self._say(error=str(error))
-        except Exception as error:  # noqa: BLE001 - a handler is other people's code: whatever it raises is its report
-            self._say(error=f"discovery handler {handler.name} failed: {type(error).__name__}: {error}")
+            self._failed(str(error))
+        except asyncio.CancelledError:
+            if self.closed or _cancelling():
+                raise
+            self._failed(f"discovery handler {self.name} cancelled itself")
+        except Exception as error:
+            # A handler is other people's code: whatever it raises is its report.
+            _logger.exception("discovery failed configuration=%s handler=%s", self.key, self.name)
+            self._failed(f"discovery handler {self.name} failed: {type(error).__name__}: {error}")
         finally:
-            self._change(lambda presence: presence.lost(EMBEDDED, self.owner.clock.now()))
+            self.lost()
         return True
 
+    async def _follow(self, handler: Handler) -> None:
+        fetching = _fetched(self.configuration, self.owner.platform)
+        properties = await within(self.owner.clock, _FETCH_TIMEOUT, fetching, f"the discovery properties of Configuration {self.key}")
+        self._say(asked_at=self.owner.clock.wall(), error="")
+        snapshots = handler.discover(self.configuration.discovery.details, properties)
+        try:
+            async for snapshot in snapshots:
+                self._take(snapshot)
+        finally:
+            if isinstance(snapshots, AsyncGenerator):
+                await snapshots.aclose()
+        self._failed(f"discovery handler {self.name} ended its answers")
+
     def _take(self, snapshot: Snapshot) -> None:
+        if self.closed:
+            return
         self.failures = 0
         gone: set[DeviceId] = set(snapshot.gone_ids)
         endpoint = self.owner.presence[self.key].endpoint(EMBEDDED)
         if self.certain and endpoint is not None:
             gone |= {*endpoint.devices, *endpoint.missing}
-            self.certain = False
         self._change(lambda presence: presence.answered(EMBEDDED, snapshot.devices, self.owner.clock.now(), gone))
+        self.certain = False
         report = snapshot.report or SourceReport(candidates=len(snapshot.devices))
         self._report(
             HandlerReport(
-                name=self.configuration.discovery.handler,
+                name=self.name,
                 endpoint=EMBEDDED,
                 asked_at=self.owner.reports[self.key].asked_at,
                 answered_at=self.owner.clock.wall(),
@@ -151,19 +177,33 @@ class _Stream:
             )
         )
 
+    def lost(self) -> None:
+        """Take in that the last answer holds no longer than until now."""
+        self._change(lambda presence: presence.lost(EMBEDDED, self.owner.clock.now()))
+
     def _change(self, change: Callable[[Presence], Presence]) -> None:
-        presence = self.owner.presence.get(self.key)
-        if presence is not None:
-            self.owner.presence[self.key] = change(presence)
+        if not self.closed:
+            self.owner.presence[self.key] = change(self.owner.presence[self.key])
             self.owner.on_change(self.key)
 
+    def _failed(self, error: str) -> None:
+        _logger.warning("no discovery configuration=%s handler=%s error=%s", self.key, self.name, error)
+        self._say(error=error)
+
     def _say(self, *, error: str, asked_at: float | None = None) -> None:
-        before = self.owner.reports[self.key]
-        self._report(evolve(before, error=error, asked_at=before.asked_at if asked_at is None else asked_at))
+        if not self.closed:
+            before = self.owner.reports[self.key]
+            self._report(evolve(before, error=error, asked_at=before.asked_at if asked_at is None else asked_at))
 
     def _report(self, report: HandlerReport) -> None:
-        self.owner.reports[self.key] = report
-        self.owner.on_change(self.key)
+        if not self.closed:
+            self.owner.reports[self.key] = report
+            self.owner.on_change(self.key)
+
+
+def _cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _same_question(asked: Configuration, configuration: Configuration) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
 from akri.core.errors import AkriError
@@ -12,19 +13,28 @@ from akri.ports import Clock, WatchEvent
 __all__ = ["follow"]
 
 _T = TypeVar("_T")
+_logger = logging.getLogger(__name__)
 
 
 async def follow(
-    watch: Callable[[], AsyncIterator[WatchEvent[_T]]], take: Callable[[WatchEvent[_T]], None], clock: Clock
+    name: str, watch: Callable[[], AsyncIterator[WatchEvent[_T]]], take: Callable[[WatchEvent[_T]], None], clock: Clock
 ) -> None:
-    """Hand every event of a watch to `take`, until cancelled."""
+    """Hand every event of the watch of this name to `take`, until cancelled."""
     failures = 0
     while True:
+        events: AsyncIterator[WatchEvent[_T]] | None = None
         try:
-            async for event in watch():
-                failures = 0
+            events = watch()
+            async for event in events:
                 take(event)
-        except (AkriError, OSError):
-            pass
+                failures = 0
+            _logger.info("a watch ended watch=%s", name)
+        except (AkriError, OSError) as error:
+            _logger.warning("a watch failed watch=%s error=%s", name, error)
+        except Exception:
+            _logger.exception("a watch failed watch=%s", name)
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
         failures += 1
         await clock.sleep(NETWORK_BACK_OFF.seconds(failures, clock.random()))

@@ -1,26 +1,31 @@
 """Brings the Instances in line with what this node sees: executes what `core.inventory` decides, one round for each Configuration.
 
-A round is decided, executed, and its answers taken into the state, before the next round of the same Configuration begins.
+A round is decided from memory and ends at once. What it asks of the platform is under way afterwards, one request for each
+Instance at a time, so that a slow one holds up nothing but its own Instance; its answer leads to the next round.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Final, assert_never
 
 from attrs import define, field
 
 from akri.agent.discovery import Discovery
 from akri.agent.offers import Offers
-from akri.agent.state import NodeState, Resource
-from akri.agent.waiting import wait_for_either, within
+from akri.agent.state import NodeState, Resource, configuration_of
+from akri.agent.telling import tell
+from akri.agent.waiting import wait_for_either
 from akri.agent.writes import WRITE_TIMEOUT, InstanceWrites
 from akri.core.allocation import Binding, ByInstance
-from akri.core.errors import AkriError, OutcomeUnknownError
-from akri.core.ids import InstanceName, ObjectKey, SlotId
+from akri.core.device import Device
+from akri.core.errors import AkriError
+from akri.core.ids import InstanceName, ObjectKey, PluginDeviceId, SlotId
 from akri.core.inventory import reconcile
-from akri.core.inventory_commands import NOTHING, Command, Create, Join, Leave, Reconciliation, Standing, Update
+from akri.core.inventory_commands import NOTHING, Command, Create, Join, Leave, Moved, Reconciliation, Standing, Update
 from akri.core.naming import name_collisions
 from akri.core.reports import Event, Reason
 from akri.core.retry import NETWORK_BACK_OFF
@@ -29,8 +34,11 @@ from akri.ports import Clock, Done, NodePlatform, Outcome, Refused, Unknown
 
 __all__ = ["Inventory"]
 
+_logger = logging.getLogger(__name__)
 _AT_ONCE: Final = 32
-"""Writes of one node that are under way at the same time."""
+"""Requests of one node that are under way at the same time."""
+_GATHER: Final = 0.05
+"""Seconds in which answers are gathered into one round while requests of a Configuration are under way."""
 _FAR: Final = 3600.0
 
 
@@ -38,7 +46,8 @@ _FAR: Final = 3600.0
 class Inventory:
     """The agent's loop over Configurations whose devices or Instances changed.
 
-    decided: the last decision of each. refused: Configurations that may not have their resource's name, and why.
+    on_round: told of each Configuration that was looked at. decided: the last decision of each. refused: Configurations that
+    may not have their resource's name, and why.
     """
 
     state: NodeState
@@ -47,14 +56,17 @@ class Inventory:
     discovery: Discovery
     offers: Offers
     writes: InstanceWrites
-    on_held: Callable[[], None]
+    on_round: Callable[[ObjectKey], None]
     decided: dict[ObjectKey, Reconciliation] = field(factory=dict[ObjectKey, Reconciliation])
     refused: dict[ObjectKey, str] = field(factory=dict[ObjectKey, str])
     _unnamed: set[ObjectKey] = field(factory=set[ObjectKey])
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _due: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
+    _not_before: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
+    _busy: dict[ObjectKey, ObjectKey] = field(factory=dict[ObjectKey, ObjectKey])
     _failures: dict[ObjectKey, int] = field(factory=dict[ObjectKey, int])
-    _busy: set[ObjectKey] = field(factory=set[ObjectKey])
+    _retry_at: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
+    _settled: set[ObjectKey] = field(factory=set[ObjectKey])
     _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     def wake(self, configuration: ObjectKey | None = None) -> None:
@@ -68,77 +80,131 @@ class Inventory:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
-                now = self.clock.now()
-                ready = (self.state.changed | {key for key, due in self._due.items() if due <= now}) - self._busy
-                if ready:
-                    self._find_collisions()
-                for key in sorted(ready):
-                    self.state.changed.discard(key)
-                    self._due.pop(key, None)
-                    self._busy.add(key)
-                    group.create_task(self._round(key))
-                await wait_for_either(self.clock, min(self._due.values(), default=now + _FAR) - now, self._wake)
+                for key in sorted(self._ready(self.clock.now())):
+                    self._look(group, key)
+                await wait_for_either(self.clock, self._next_due() - self.clock.now(), self._wake)
 
-    def _find_collisions(self) -> None:
+    def _ready(self, now: float) -> set[ObjectKey]:
+        asked = self.state.changed | {key for key, due in self._due.items() if due <= now}
+        if asked:
+            asked |= self._find_collisions()
+        late = {key for key in asked if self._not_before.get(key, now) > now}
+        self.state.changed = late
+        for key in late:
+            self._due.pop(key, None)
+        return asked - late
+
+    def _next_due(self) -> float:
+        waiting = (self._not_before.get(key, 0.0) for key in self.state.changed)
+        return min((*self._due.values(), *waiting), default=self.clock.now() + _FAR)
+
+    def _find_collisions(self) -> set[ObjectKey]:
+        """Find out who may not have its name; return the Configurations for which that changed."""
         instances = [instance for known in self.state.instances.values() for instance in known.values()]
         refusals = name_collisions(self.state.configurations.values(), instances)
-        self.refused = {refusal.key: refusal.message for refusal in refusals if refusal.kind == "Configuration"}
-        self._unnamed = {refusal.key for refusal in refusals if refusal.kind == "Instance"}
+        refused = {refusal.key: refusal.message for refusal in refusals if refusal.kind == "Configuration"}
+        unnamed = {refusal.key for refusal in refusals if refusal.kind == "Instance"}
+        changed = refused.keys() ^ self.refused.keys()
+        touched = unnamed ^ self._unnamed
+        changed |= {configuration_of(instance) for instance in instances if instance.key in touched} if touched else set()
+        self.refused, self._unnamed = refused, unnamed
+        return set(changed)
 
-    async def _round(self, key: ObjectKey) -> None:
-        failed = True
+    def _look(self, group: asyncio.TaskGroup, key: ObjectKey) -> None:
+        self._due.pop(key, None)
+        self._not_before.pop(key, None)
         try:
-            failed = await self._reconcile(key)
+            self._round(group, key)
             self.offers.update(key, refused=key in self.refused)
-            self.on_held()
-        except AkriError as error:
-            await self.platform.emit(Event("Configuration", key, Reason.DISCOVERY_FAILED, str(error), warning=True))
-        finally:
-            self._busy.discard(key)
-            self._wake.set()
-        self._failures[key] = self._failures.get(key, 0) + 1 if failed else 0
-        if failed:
-            due = self.clock.now() + NETWORK_BACK_OFF.seconds(self._failures[key], self.clock.random())
-            self._due[key] = min(due, self._due.get(key, due))
+        except Exception as error:
+            _logger.exception("a round failed configuration=%s", key)
+            reason = str(error) if isinstance(error, AkriError) else f"{type(error).__name__}: {error}"
+            self._tell(group, Event("Configuration", key, Reason.DISCOVERY_FAILED, reason, warning=True))
+            self._again(key, key)
+        if key in self._busy.values():
+            self._not_before[key] = self.clock.now() + _GATHER
+        self.on_round(key)
 
-    async def _reconcile(self, key: ObjectKey) -> bool:
-        """Decide and execute one round; tell whether something has to be tried again."""
+    def _round(self, group: asyncio.TaskGroup, key: ObjectKey) -> None:
         configuration, presence = self.state.configurations.get(key), self.discovery.presence.get(key)
         if configuration is None or presence is None or key in self.refused:
             self.state.devices.pop(key, None)
             self.decided.pop(key, None)
-            return False
+            return
+        now = self.clock.now()
         published = [instance for known in self.state.instances.values() for instance in known.values()]
-        before = self.decided.get(key, NOTHING)
-        decision = reconcile(configuration, self.state.node, presence, published, self.clock.now(), before)
+        decision = reconcile(configuration, self.state.node, presence, published, now, self.decided.get(key, NOTHING))
         self.decided[key] = decision
-        self.discovery.presence[key] = presence.pruned(self.clock.now(), configuration.grace)
+        self.discovery.presence[key] = presence.pruned(now, configuration.grace)
         if decision.next_due is not None:
             self._due[key] = decision.next_due
-        served = {
-            name: one.device
-            for name, one in decision.serving.items()
-            if one.standing is Standing.SERVED and one.device is not None and ObjectKey(key.namespace, name) not in self._unnamed
-        }
-        await self._reclaim(key, served.keys() - self.state.devices.get(key, {}).keys())
-        self.state.devices[key] = served
+        self.state.devices[key] = self._served(group, key, decision)
         for moved in decision.moved:
-            await self._tell(ObjectKey(key.namespace, moved.instance), Reason.DEVICE_MOVED, "its device has another node or address now")
-        outcomes = await asyncio.gather(*(self._execute(key, command) for command in decision.commands))
-        return any(isinstance(outcome, Unknown | Refused) for outcome in outcomes)
+            self._tell_moved(group, key, moved)
+        for command in decision.commands:
+            about = command.instance.key if isinstance(command, Create | Update) else command.key
+            self._start(group, key, about, partial(self._execute, about, command))
 
-    async def _execute(self, configuration: ObjectKey, command: Command) -> Outcome:
-        async with self._slots:
-            key = command.instance.key if isinstance(command, Create | Update) else command.key
-            try:
-                outcome = await within(self.clock, WRITE_TIMEOUT, self._send(command), f"the write to Instance {key}")
-            except OutcomeUnknownError as error:
-                return Unknown(str(error))
-        self.writes.take(key, outcome)
-        if isinstance(outcome, Done):
-            await self._announce(key, command)
-            self.state.changed.add(configuration)
-        return outcome
+    def _served(self, group: asyncio.TaskGroup, key: ObjectKey, decision: Reconciliation) -> Mapping[InstanceName, Device]:
+        """Tell what is handed out. An Instance that comes new waits until the slots that pods here still use are taken again."""
+        served: dict[InstanceName, Device] = {}
+        before = self.state.devices.get(key, {})
+        for name, one in decision.serving.items():
+            about = ObjectKey(key.namespace, name)
+            if one.standing is not Standing.SERVED or one.device is None or about in self._unnamed:
+                self._settled.discard(about)
+                continue
+            lost = [] if name in before or about in self._settled else self._lost_slots(key, name)
+            if lost:
+                self._start(group, key, about, partial(self._reclaim, key, name, lost))
+            else:
+                served[name] = one.device
+        return served
+
+    def _start(
+        self, group: asyncio.TaskGroup, configuration: ObjectKey, about: ObjectKey, work: Callable[[], Coroutine[object, object, bool]]
+    ) -> None:
+        """Begin a piece of work on an Instance, unless another one is under way, or the last one failed a moment ago."""
+        retry_at = self._retry_at.get(about, 0.0)
+        if retry_at > self.clock.now():
+            self._due[configuration] = min(retry_at, self._due.get(configuration, retry_at))
+        elif about not in self._busy:
+            self._busy[about] = configuration
+            group.create_task(self._work(configuration, about, work))
+
+    async def _work(self, configuration: ObjectKey, about: ObjectKey, work: Callable[[], Coroutine[object, object, bool]]) -> None:
+        done = False
+        try:
+            async with self._slots:
+                done = await work()
+        except Exception:
+            _logger.exception("work failed instance=%s", about)
+        finally:
+            del self._busy[about]
+        if done:
+            self._failures.pop(about, None)
+            self._retry_at.pop(about, None)
+            self.wake(configuration)
+        else:
+            self._again(configuration, about)
+
+    def _again(self, configuration: ObjectKey, about: ObjectKey) -> None:
+        self._failures[about] = self._failures.get(about, 0) + 1
+        self._retry_at[about] = due = self.clock.now() + NETWORK_BACK_OFF.seconds(self._failures[about], self.clock.random())
+        self._due[configuration] = min(due, self._due.get(configuration, due))
+        self._wake.set()
+
+    async def _execute(self, about: ObjectKey, command: Command) -> bool:
+        outcome = await self.writes.send(self._send(command), f"the write to Instance {about}")
+        self.writes.take(about, outcome)
+        match outcome:
+            case Done():
+                await self._announce(about, command)
+                return True
+            case Refused(_, trouble) | Unknown(trouble):
+                _logger.warning("not done command=%s instance=%s cause=%s", type(command).__name__, about, trouble)
+                return False
+        assert_never(outcome)
 
     async def _send(self, command: Command) -> Outcome:
         match command:
@@ -155,26 +221,58 @@ class Inventory:
     async def _announce(self, key: ObjectKey, command: Command) -> None:
         match command:
             case Create() | Join():
-                await self._tell(key, Reason.DEVICE_FOUND, f"node {self.state.node} sees the device")
+                message = f"node {self.state.node} sees the device"
+                await tell(self.platform, Event("Instance", key, Reason.DEVICE_FOUND, message))
             case Leave(_, _, reason):
-                await self._tell(key, Reason.DEVICE_LOST, f"node {self.state.node} gave the device up: {reason}")
+                message = f"node {self.state.node} gave the device up: {reason}"
+                await tell(self.platform, Event("Instance", key, Reason.DEVICE_LOST, message))
             case Update():
                 pass
 
-    async def _reclaim(self, configuration: ObjectKey, names: set[InstanceName]) -> None:
-        """Before an Instance is advertised: take the slots that pods of this node still use, as the kubelet remembers them."""
-        for name in sorted(names):
-            resource = Resource(configuration, ByInstance(name))
-            table = self.state.tables(configuration).get(name)
-            held: set[SlotId] = {one.slot for one in table.held()} if table else set()
-            for id_ in sorted(self.state.evidence.listed_ids(resource.name)):
-                slot = SlotId.parse(id_)
-                if slot in held:
-                    continue
-                outcome = await self.writes.claim(configuration, Binding(id_, slot, HeldByNode(self.state.node)), WRITE_TIMEOUT)
-                if not isinstance(outcome, Done):
-                    message = f"a pod on {self.state.node} still uses slot {slot}, which this node lost"
-                    await self._tell(ObjectKey(configuration.namespace, name), Reason.SLOT_LOST, message, warning=True)
+    def _lost_slots(self, configuration: ObjectKey, name: InstanceName) -> list[SlotId]:
+        """Slots that pods of this node use, as the kubelet remembers them, and that the Instance does not say to be ours."""
+        table = self.state.tables(configuration).get(name)
+        held: set[SlotId] = {one.slot for one in table.held()} if table else set()
+        listed = self.state.evidence.listed_ids(Resource(configuration, ByInstance(name)).name)
+        return sorted(slot for slot in _slots(listed) if slot.instance == name and slot not in held)
 
-    async def _tell(self, key: ObjectKey, reason: Reason, message: str, *, warning: bool = False) -> None:
-        await self.platform.emit(Event("Instance", key, reason, message, warning))
+    async def _reclaim(self, configuration: ObjectKey, name: InstanceName, lost: Iterable[SlotId]) -> bool:
+        for slot in lost:
+            binding = Binding(PluginDeviceId(str(slot)), slot, HeldByNode(self.state.node))
+            outcome = await self.writes.claim(configuration, binding, WRITE_TIMEOUT)
+            match outcome:
+                case Done():
+                    _logger.info("taken back slot=%s", slot)
+                case Unknown():
+                    return False
+                case Refused(_, message):
+                    await self._tell_lost(configuration, slot, message)
+        self._settled.add(ObjectKey(configuration.namespace, name))
+        return True
+
+    async def _tell_lost(self, configuration: ObjectKey, slot: SlotId, why: str) -> None:
+        last = self.state.evidence.last
+        listed = last.users.get(Resource(configuration, ByInstance(slot.instance)).name, {}) if last else {}
+        user = listed.get(PluginDeviceId(str(slot)), "that is gone")
+        message = f"pod {user} on {self.state.node} uses slot {slot}, which this node lost and cannot have back: {why}"
+        about = ObjectKey(configuration.namespace, slot.instance)
+        await tell(self.platform, Event("Instance", about, Reason.SLOT_LOST, message, warning=True))
+
+    def _tell_moved(self, group: asyncio.TaskGroup, configuration: ObjectKey, moved: Moved) -> None:
+        about = ObjectKey(configuration.namespace, moved.instance)
+        self._tell(group, Event("Instance", about, Reason.DEVICE_MOVED, "its device has another node, address or properties now"))
+        message = f"the device of Instance {about} has another node, address or properties now; the pod still has the former ones"
+        for pod in self.state.users(configuration, moved.instance):
+            self._tell(group, Event("Pod", pod, Reason.DEVICE_MOVED, message, warning=True))
+
+    def _tell(self, group: asyncio.TaskGroup, event: Event) -> None:
+        group.create_task(tell(self.platform, event))
+
+
+def _slots(ids: Iterable[PluginDeviceId]) -> Iterable[SlotId]:
+    """Read those ids that are slots; what else the kubelet remembers under our resource is not ours to take."""
+    for id_ in ids:
+        try:
+            yield SlotId.parse(id_)
+        except AkriError:
+            _logger.warning("not a slot id=%r", id_)

@@ -6,12 +6,14 @@ Two times a second, and at once when a pod changed; nothing is asked while nothi
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from attrs import define, field
 
 from akri.agent.state import NodeState, Resource
+from akri.agent.telling import tell
 from akri.agent.waiting import wait_for_either, within
 from akri.agent.writes import InstanceWrites
 from akri.core.allocation import strays
@@ -24,6 +26,7 @@ from akri.ports import Clock, Done, NodePlatform, Refused, Unknown
 
 __all__ = ["ListPods", "Releases"]
 
+_logger = logging.getLogger(__name__)
 _PERIOD: Final = 0.5
 """Seconds between two Lists while something is held."""
 _SOON: Final = LISTS_APART + 0.01
@@ -81,10 +84,11 @@ class Releases:
         if not (self.state.held() or self.lingering() or any(True for _ in self.state.doubtful())):
             await self._wake.wait()
             return
-        if any(self.state.evidence.judge(id_) is Verdict.NOT_ABSENT_TWICE for id_ in self.state.evidence.uses):
+        evidence = self.state.evidence
+        if not self.trouble and any(evidence.judge(id_) is Verdict.NOT_ABSENT_TWICE for id_ in evidence.uses):
             await self.clock.sleep(_SOON - _SPACING)
         else:
-            await wait_for_either(self.clock, min(_PERIOD * 2**self._failures, _LONGEST), self._wake)
+            await wait_for_either(self.clock, min(_PERIOD * 2.0 ** min(self._failures, 10), _LONGEST), self._wake)
 
     async def step(self) -> Sequence[tuple[str, Coroutine[object, object, None]]]:
         """List once; return what can be done now, each piece with what it works on."""
@@ -99,8 +103,12 @@ class Releases:
     async def _list(self) -> bool:
         try:
             listing = await within(self.clock, _LIST_TIMEOUT, self.list_pods(), "PodResources List")
-        except AkriError as error:
-            self.trouble, self._failures = str(error), self._failures + 1
+        except (AkriError, OSError) as error:
+            self._no_listing(str(error))
+            return False
+        except Exception as error:
+            _logger.exception("PodResources cannot be asked")
+            self._no_listing(f"{type(error).__name__}: {error}")
             return False
         before = self.state.evidence.last
         self.trouble, self._failures = "", 0
@@ -108,6 +116,11 @@ class Releases:
         if before is None or before.users != listing.users:
             self.on_listing()
         return True
+
+    def _no_listing(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            _logger.warning("no slot can be released error=%s", trouble)
+        self.trouble, self._failures = trouble, self._failures + 1
 
     def _releases(self, held: Mapping[Id, tuple[Resource, tuple[Held, ...]]]) -> list[tuple[str, Coroutine[object, object, None]]]:
         unused = [(held[id_][0], slot, id_) for id_ in self.state.evidence.releasable() if id_ in held for slot in held[id_][1]]
@@ -126,7 +139,7 @@ class Releases:
         outcome = await self.writes.release(resource.configuration, held, allowed)
         if isinstance(outcome, Done):
             about = ObjectKey(resource.configuration.namespace, held.slot.instance)
-            await self.platform.emit(Event("Instance", about, Reason.SLOT_RELEASED, f"slot {held.slot} is free: {why}"))
+            await tell(self.platform, Event("Instance", about, Reason.SLOT_RELEASED, f"slot {held.slot} is free: {why}"))
 
     def _unresolved(self) -> list[tuple[ObjectKey, SlotTable]]:
         return [(key, table) for key, table in self.state.doubtful() if str(table.key) not in self._busy]

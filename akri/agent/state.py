@@ -73,9 +73,9 @@ class NodeState:
         configuration = configuration_of(instance)
         known = self.instances.setdefault(configuration, {})
         before = known.get(instance.key)
-        if before is not None and before.metadata.uid == instance.metadata.uid:
-            if instance.metadata.revision <= before.metadata.revision:
-                return
+        same = before is not None and before.metadata.uid == instance.metadata.uid
+        if same and before is not None and instance.metadata.revision <= before.metadata.revision:
+            return
         known[instance.key] = instance
         self._observe_table(configuration, instance)
         self.changed.add(configuration)
@@ -134,6 +134,17 @@ class NodeState:
                 covered = {level.instance: holding[level.instance]} if isinstance(level, ByInstance) else holding
                 found |= {(resource.name, id_): (resource, slots) for id_, slots in held_ids(level, covered).items()}
         return found
+
+    def users(self, configuration: ObjectKey, instance: InstanceName) -> Iterable[ObjectKey]:
+        """Tell which pods of this node use slots of an Instance, as far as they were listed."""
+        last = self.evidence.last
+        table = self.tables(configuration).get(instance)
+        if last is None or table is None:
+            return ()
+        by_slot = last.users.get(resource_name(instance), {})
+        by_virtual = last.users.get(resource_name(ConfigurationName(configuration.name)), {})
+        bound = [PluginDeviceId(str(virtual)) for virtual, _ in table.virtual()]
+        return sorted({*by_slot.values(), *(by_virtual[id_] for id_ in bound if id_ in by_virtual)})
 
     def doubtful(self) -> Iterable[tuple[ObjectKey, SlotTable]]:
         """Tables with a write whose outcome is not known, and their Configurations."""

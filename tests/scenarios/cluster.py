@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ from akri.testing.source import ScriptedSource
 __all__ = ["HANDLER", "Cluster", "Node", "RunningPod", "cluster", "configuration", "device", "resource"]
 
 HANDLER = HandlerName("scripted")
-_PAUSE = 0.0005
+_PATIENCE = 2.0
 
 
 def device(device_id: str, **properties: str) -> Device:
@@ -105,6 +106,8 @@ class Node:
     _admitting: int = 0
     _claiming: int = 0
     _listing: int = 0
+    _unanswered: int = 0
+    _connecting: dict[ResourceName, float] = field(factory=dict[ResourceName, float])
 
     def __attrs_post_init__(self) -> None:
         """Make the device manager; nothing runs yet."""
@@ -121,8 +124,8 @@ class Node:
             self.folder / "p",
             self._allocate,
             clock=self.clock,
-            answered=lambda name, ids, at: self.agent.answered(name, ids),
-            failed=lambda name, ids: self.agent.answered(name, ids),
+            answered=lambda name, ids, at: self._answered(name, ids),
+            failed=self._answered,
             kubelet_started=lambda at: self.agent.kubelet_started(),
         )
         self.agent = Agent(self.name, self.platform, self.clock, {HANDLER: make}, self.host, self._list)
@@ -134,6 +137,8 @@ class Node:
             task.cancel()
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        self._unanswered = 0
+        self._connecting.clear()
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("the agent failed", failures)
@@ -143,14 +148,28 @@ class Node:
         """Whether something is on its way through a socket, so that time has to stand still."""
         lists = self.manager.devices
         lagging = any(dict(lists.get(name, {})) != devices for name, devices in self.host.offered.items())
-        return lagging or self._listing > 0 or (self._admitting > 0 and self._claiming == 0)
+        calling = self._claiming == 0 and (self._admitting > 0 or self._unanswered > 0)
+        return lagging or calling or self._listing > 0 or self._registering()
+
+    def _registering(self) -> bool:
+        """Tell whether a resource is on its way to the kubelet; one that gets nowhere may wait for time to pass, so patience ends."""
+        now = time.monotonic()
+        missing = self.agent.state.resources.keys() - self.host.streaming
+        self._connecting = {name: self._connecting.get(name, now) for name in missing}
+        return any(now - since < _PATIENCE for since in self._connecting.values())
 
     async def _allocate(self, name: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         self._claiming += 1
         try:
-            return await self.agent.allocate(name, ids)
+            edits = await self.agent.allocate(name, ids)
         finally:
             self._claiming -= 1
+        self._unanswered += 1
+        return edits
+
+    def _answered(self, name: ResourceName, ids: Sequence[PluginDeviceId]) -> None:
+        self._unanswered = max(0, self._unanswered - 1)
+        self.agent.answered(name, ids)
 
     async def _list(self) -> Listing:
         self._listing += 1
@@ -242,7 +261,7 @@ class Cluster:
 async def cluster(*devices: Device, nodes: int = 1, shared: bool = True) -> AsyncIterator[Cluster]:
     """Make a cluster whose nodes all see these devices, or each the same ids as devices of its own."""
     made: list[Node] = []
-    clock = VirtualClock(pause=_PAUSE, busy=lambda: any(node.busy for node in made))
+    clock = VirtualClock(busy=lambda: any(node.busy for node in made))
     store = MemoryStore(clock)
     with tempfile.TemporaryDirectory(prefix="akri-") as folder:
         names = [NodeName(f"node-{letter}") for letter in "abcdefgh"[:nodes]]
