@@ -32,5 +32,5 @@ def outcome(folder: Path, *, ci: bool) -> str:
 
 
 @pytest.mark.parametrize(("ci", "expected"), [(True, "1 failed, 1 passed, 1 error"), (False, "1 passed, 2 skipped")])
-def test_skip_is_a_failure_in_ci(tmp_path: Path, ci: bool, expected: str) -> None:  # noqa: FBT001  # pytest passes by name
+def test_skip_is_a_failure_in_ci(tmp_path: Path, ci: bool, expected: str) -> None:
     assert expected in outcome(tmp_path, ci=ci)
