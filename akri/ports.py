@@ -159,7 +159,7 @@ class NodePlatform(Protocol):
         ...
 
     async def leave(self, key: ObjectKey, uid: str, node: NodeName) -> Outcome:
-        """Remove the node from `nodes`; if none is left, delete the Instance unless it changed meanwhile. Not in it, or no such Instance: Done."""
+        """Remove the node from `nodes`; none left: delete the Instance unless it changed meanwhile. Not in it, or no Instance: Done."""
         ...
 
     async def update(self, instance: Instance) -> Outcome:
