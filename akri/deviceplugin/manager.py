@@ -58,6 +58,10 @@ def _ignore_rejection(_pod: PodRequest, _error: AdmissionError) -> None:
     pass
 
 
+def _ignore_time(_resource: ResourceName, _seconds: float) -> None:
+    pass
+
+
 @frozen
 class Resource:
     """A resource as the Node object shows it: all devices, and the healthy ones. 0 and 0 for one that expired."""
@@ -72,6 +76,7 @@ class DeviceManager:
     directory: where plugins put their sockets and register at kubelet.sock. pod_resources_socket: where List is served.
     rejected: told of pods that were running and are refused after a restart, because a container of theirs that does not run
     (a finished init container) had a device whose plugin did not come back in time.
+    timed: set it to be told how many seconds each Allocate took (kubelet_device_plugin_alloc_duration_seconds).
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class DeviceManager:
         self._clock = clock
         self.faults: Final = Faults() if faults is None else faults
         self._rejected = rejected
+        self.timed: Callable[[ResourceName, float], None] = _ignore_time
         self._file = CheckpointFile(directory / CHECKPOINT_FILE, self._checkpoint)
         self._ledger = Ledger()
         self._pods: dict[str, PodRequest] = {}
@@ -125,19 +131,25 @@ class DeviceManager:
         self._pods = {pod.uid: pod for pod in running}
         self._ledger = checkpoint.ledger
         self._states = {resource: ResourceState() for resource in checkpoint.registered}
-        for socket, methods in zip(self._sockets, (self._registry.methods, self._list_methods), strict=True):
-            self._servers.append(await _serve_at(socket, methods))
+        try:
+            for socket, methods in zip(self._sockets, (self._registry.methods, self._list_methods), strict=True):
+                self._servers.append(await _serve_at(socket, methods))
+        except BaseException:
+            await self.stop()
+            raise
         self._tasks.start(self._save_changes())
         self._tasks.start(self._readmit(tuple(self._pods.values())))
 
     async def stop(self) -> None:
         """Stop as a kubelet that ends: its socket files stay behind, and what is allocated stays in the checkpoint."""
-        for server in self._servers:
+        servers, self._servers = self._servers, []
+        for server in servers:
             await server.stop(None)
-        self._servers.clear()
         await self._registry.stop()
         await self._tasks.stop()
-        await self._save()
+        if servers:
+            # Without a start nothing was read, and what is in the file is worth more than what is known here.
+            await self._save()
 
     async def restart(self) -> None:
         """Stop and start again; the pods stay."""
@@ -238,7 +250,9 @@ class DeviceManager:
         draw = [self._clock.random() for _ in choice.query.available] if choice.query else ()
         ids = complete(choice, preferred, draw)
         if ids:
+            begun = self._clock.now()
             edits = await self._registry.allocate(resource, ids)
+            self.timed(resource, self._clock.now() - begun)
             self._ledger = self._ledger.add(Allocation(uid, container, resource, ids, edits))
         return ids or present
 
