@@ -49,7 +49,9 @@ async def _ready(machine: Machine) -> list[ResourceName]:
     metadata = ObjectMeta(ObjectKey("default", CONFIGURATION))
     await machine.store.apply(Configuration(metadata, DiscoveryRequest(HandlerName("scripted")), capacity=CAPACITY))
     async with asyncio.timeout(_PATIENCE):
-        await machine.manager.until(lambda: sum(found.allocatable for found in machine.manager.resources.values()) == DEVICES * (CAPACITY + 1))
+        await machine.manager.until(
+            lambda: sum(found.allocatable for found in machine.manager.resources.values()) == DEVICES * (CAPACITY + 1)
+        )
     return [resource_name(instance.name) for instance in machine.store.instances]
 
 
