@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from attrs import evolve
 
@@ -12,7 +13,7 @@ from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta
 from akri.core.usage import HeldByNode
-from akri.ports import Alive, ConfigurationObservation, Gone, Put, Reset
+from akri.ports import Alive, ConfigurationObservation, Gone, Put, Reset, WatchEvent
 from akri.scheduling.model import NodeState
 from tests.contract.driver import A, B, C, Driver, Seen, configuration, done, instance_of, made, slot, watching
 
@@ -103,7 +104,7 @@ async def test_silence_never_lasts_longer_than_five_seconds(driver: Driver) -> N
 async def test_a_watch_that_nobody_reads_for_long_tells_the_last_state_of_everything(driver: Driver) -> None:
     stored = await driver.apply(configuration())
     watch = driver.node(B).watch_instances()
-    first = await anext(watch)
+    first = await _first(driver, watch)
     assert isinstance(first, Reset)
     changing = done(await driver.node(A).create(instance_of(stored)))
     passing = done(await driver.node(A).create(instance_of(stored, digest="a19705")))
@@ -168,34 +169,57 @@ async def test_a_node_watches_its_own_pods_from_request_to_end(driver: Driver) -
         assert other.state == {}
 
 
-async def test_a_pod_that_was_asked_to_end_is_seen_ended_before_it_is_gone(driver: Driver) -> None:
+async def test_a_slow_reader_too_sees_a_pod_ended_before_it_is_gone(driver: Driver) -> None:
     watch = driver.node(A).watch_pods()
-    first = await anext(watch)
-    assert first == Reset(())
+    gate = asyncio.Event()
+    seen: Seen[PodObservation] = Seen(_pod_key, lambda _: 0)
     await driver.create_user_pod(POD, A, RESOURCE, 1)
-    seen: list[PodObservation | Gone] = []
 
     async def read() -> None:
         async for event in watch:
-            if isinstance(event, Put):
-                seen.append(event.object)
-            elif isinstance(event, Gone):
-                seen.append(event)
-            elif isinstance(event, Reset):
-                seen.extend(event.objects)
+            seen.take(event)
+            if POD in seen.state:
+                await gate.wait()
 
     task = asyncio.create_task(read())
     await driver.settle()
     await driver.delete_pod(POD, force=False)
     await driver.settle()
-    assert not any(isinstance(event, Gone) for event in seen)
+    assert POD in seen.state
     await driver.finish_pod(POD)
+    await driver.settle()
+    gate.set()
     await driver.pass_time(5)
     task.cancel()
     await asyncio.wait({task})
-    told = [event for event in seen if isinstance(event, Gone) or event.ended]
+    told = [event for event in seen.events if isinstance(event, Gone) or (isinstance(event, Put) and event.object.ended)]
     # A watch that was cut meanwhile may know no more than that the pod is not there.
-    assert not told or (isinstance(told[0], PodObservation) and told[0].ended)
+    assert seen.resets > 1 or [type(event) for event in told] == [Put, Gone]
+    assert seen.state == {}
+
+
+async def test_a_slow_reader_too_is_told_that_an_object_was_made_again(driver: Driver) -> None:
+    first = await made(driver, A)
+    watch = driver.node(B).watch_instances()
+    seen: Seen[Instance] = Seen(_key, _revision)
+    seen.take(await _first(driver, watch))
+    await driver.node(A).leave(first.key, first.metadata.uid, A)
+    second = await made(driver, A)
+    await driver.node(A).leave(second.key, second.metadata.uid, A)
+    third = await made(driver, A)
+
+    async def read() -> None:
+        async for event in watch:
+            seen.take(event)
+
+    task = asyncio.create_task(read())
+    await driver.pass_time(5)
+    task.cancel()
+    await asyncio.wait({task})
+    told = [event for event in seen.events if isinstance(event, Gone | Put)]
+    assert seen.resets > 1 or (isinstance(told[0], Gone) and told[0].uid == first.metadata.uid)
+    assert seen.state == {third.key: third}
+    assert seen.broken == []
 
 
 async def test_a_force_deleted_pod_is_gone_without_having_been_seen_to_end(driver: Driver) -> None:
@@ -241,3 +265,14 @@ async def test_metadata_that_users_write_reaches_the_agents(driver: Driver) -> N
 
 def _node_key(node: NodeState) -> ObjectKey:
     return ObjectKey("", node.name)
+
+
+async def _first(driver: Driver, watch: AsyncIterator[WatchEvent[Instance]]) -> WatchEvent[Instance]:
+    """The first event, which may come after some time."""
+
+    async def read() -> WatchEvent[Instance]:
+        return await anext(watch)
+
+    task = asyncio.create_task(read())
+    await driver.pass_time(3)
+    return await task

@@ -36,6 +36,7 @@ class Station:
     store: MemoryStore
     edits: dict[str, ContainerEdits] = field(factory=dict[str, ContainerEdits])
     rejection: str = ""
+    held: asyncio.Event | None = None
     lines: list[str] = field(factory=list[str])
     admitted: list[PodToAdmit] = field(factory=list[PodToAdmit])
     ended: list[str] = field(factory=list[str])
@@ -43,6 +44,8 @@ class Station:
 
     async def admit(self, pod: PodToAdmit) -> Mapping[str, ContainerEdits]:
         self.admitted.append(pod)
+        if self.held is not None:
+            await self.held.wait()
         if self.rejection:
             raise DeviceUnavailableError(self.rejection)
         return self.edits
@@ -268,6 +271,34 @@ async def test_a_pod_made_again_under_its_name_runs_beside_the_end_of_the_former
         await place.store.create_pod(KEY, spec(shell("echo two")))
         await place.phase(Phase.SUCCEEDED)
         assert place.lines == ["main: one", "main: two"]
+
+
+async def test_a_pod_can_be_deleted_while_its_admission_hangs() -> None:
+    async with station(held=asyncio.Event()) as place:
+        await place.store.create_pod(KEY, spec(shell("echo never")))
+        await eventually(lambda: bool(place.admitted))
+        await place.store.delete_pod(KEY)
+        await place.until(lambda pod: pod is None)
+        assert (place.lines, len(place.ended)) == ([], 1)
+
+
+async def test_a_pod_can_be_force_deleted_while_its_admission_hangs() -> None:
+    async with station(held=asyncio.Event()) as place:
+        await place.store.create_pod(KEY, spec(shell("echo never")))
+        await eventually(lambda: bool(place.admitted))
+        await place.store.delete_pod(KEY, force=True)
+        await eventually(lambda: len(place.ended) == 1)
+        assert place.lines == []
+
+
+async def test_a_container_of_many_that_is_ended_is_told_with_the_pod() -> None:
+    async with station() as place:
+        await place.store.create_pod(KEY, spec(shell("exit 0", "quick"), shell("echo up; while :; do sleep 0.02; done", "slow")))
+        await place.heard("slow: up")
+        assert (await place.phase(Phase.RUNNING)).phase is Phase.RUNNING
+        await place.store.delete_pod(KEY)
+        await place.until(lambda pod: pod is None)
+        assert len(place.ended) == 1
 
 
 async def test_nothing_is_left_when_the_runner_stops() -> None:
