@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -74,15 +75,15 @@ class ResourceState:
     devices: Mapping[PluginDeviceId, bool] = field(factory=dict[PluginDeviceId, bool], converter=_health, hash=False)
     stopped_at: float | None = None
 
+    @cached_property
+    def allocatable(self) -> int:
+        """How many devices are healthy, in use or not; counted once, for it is looked at whenever any resource changes."""
+        return sum(self.devices.values())
+
     @property
     def healthy(self) -> frozenset[PluginDeviceId]:
         """The devices that can be allocated."""
         return frozenset(device for device, healthy in self.devices.items() if healthy)
-
-    @property
-    def allocatable(self) -> int:
-        """How many devices are healthy, in use or not."""
-        return sum(self.devices.values())
 
     def stopped(self, now: float) -> ResourceState:
         """The plugin's stream ended: every device is unhealthy."""

@@ -324,6 +324,22 @@ async def test_an_admission_that_is_given_up_leaves_nothing(fake: FakeKubelet, a
     assert await lists(fake) == {"a": "patient", "b": "patient"}
 
 
+async def test_a_start_that_fails_keeps_the_memory(fake: FakeKubelet, agent: Agent) -> None:
+    await offered(fake, agent)
+    kept = pod("kept", {"main": {CAMERA: 2}})
+    await fake.run(kept)
+    await fake.manager.stop()
+    await fake.manager.stop()
+    fake.pod_resources_socket.unlink()
+    fake.pod_resources_socket.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        await fake.manager.start([kept])
+    fake.pod_resources_socket.rmdir()
+    await fake.manager.start([kept])
+    await fake.shows(CAMERA, capacity=2, allocatable=2)
+    assert await lists(fake) == {"a": "kept", "b": "kept"}
+
+
 async def test_a_checkpoint_that_cannot_be_written_fails_the_pod(fake: FakeKubelet, agent: Agent) -> None:
     await offered(fake, agent)
     obstacle = fake.plugins / f".{CHECKPOINT_FILE}.new"
