@@ -1,8 +1,8 @@
 """How long the kubelet waits for an Allocate: device manager, gRPC on a unix socket, agent, one write to the in-memory platform.
 
-Wall time of the call as the device manager sees it, for it is admission on the node that waits. Both ends are in one process, as `akri up` has them;
-every pod gets a free slot, so each Allocate is one claim. There are 100 devices with 5 slots each, and about 100 pods at a time, which is
-what a kubelet allows by default; those that end are released on evidence meanwhile.
+Wall time of the call as the device manager sees it, for it is admission on the node that waits. Both ends are in one process, as
+`akri up` has them; every pod gets a free slot, so each Allocate is one claim. There are 100 devices with 5 slots each, and about
+100 pods at a time, which is what a kubelet allows by default; those that end are released on evidence meanwhile.
 """
 
 from __future__ import annotations
