@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from akri.controller.controller import Controller
 from akri.controller.settings import ControllerSettings
@@ -14,13 +15,16 @@ from akri.core.configuration import Configuration, DiscoveryRequest, PodBroker
 from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
 from akri.core.instance import ANNOTATION_GENERATION, Instance
 from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
+from akri.core.reports import ConfigurationStatus
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
-from akri.scheduling.model import Phase
+from akri.ports import ClusterPlatform, Outcome
+from akri.scheduling.model import Action, Phase
 from akri.scheduling.placement import FIRST_NODES, Placement
 from akri.testing.clock import VirtualClock
+from akri.testing.faults import Fault, FaultyClusterPlatform, Operation, Orders
 
-__all__ = ["POD", "World", "configuration", "key", "world"]
+__all__ = ["POD", "Recording", "World", "Wrap", "configuration", "key", "recording", "world"]
 
 POD: JsonObject = {"containers": [{"name": "broker", "image": "broker", "resources": {"limits": {"{{PLACEHOLDER}}": "1"}}}]}
 
@@ -42,7 +46,7 @@ class World:
     clock: VirtualClock
     store: MemoryStore
     controller: Controller
-    started: list[str] = field(factory=list)
+    task: asyncio.Task[None]
 
     async def instance(self, name: str, *nodes: str, configuration: str = "cam", shared: bool = True) -> Instance:
         """Let agents see a device."""
@@ -83,18 +87,66 @@ class World:
         return found
 
 
+Wrap: TypeAlias = Callable[[ClusterPlatform, VirtualClock], ClusterPlatform]
+"""What a test puts between controller and store."""
+
+
+class Recording(FaultyClusterPlatform):
+    """A platform that notes what was asked of it, does what `faults` orders, and raises what it is told to."""
+
+    def __init__(self, platform: ClusterPlatform, clock: VirtualClock, faults: Orders) -> None:
+        """Pass everything on to this platform."""
+        super().__init__(platform, faults, clock)
+        self.faults = faults
+        self.actions: list[Action] = []
+        self.statuses: list[ConfigurationStatus] = []
+        self.raising: list[Exception] = []
+
+    async def execute(self, action: Action) -> Outcome:
+        """Note and pass on."""
+        self.actions.append(action)
+        if self.raising:
+            raise self.raising.pop(0)
+        return await super().execute(action)
+
+    async def set_status(self, key: ObjectKey, uid: str, status: ConfigurationStatus) -> None:
+        """Note and pass on."""
+        self.statuses.append(status)
+        await super().set_status(key, uid, status)
+
+
+def recording(seen: list[Recording], *faults: tuple[Operation, Fault | None]) -> Wrap:
+    """Put a Recording between controller and store, and hand it to the test."""
+
+    def wrap(platform: ClusterPlatform, clock: VirtualClock) -> ClusterPlatform:
+        orders = Orders()
+        for operation, fault in faults:
+            orders.add(operation, fault)
+        seen.append(Recording(platform, clock, orders))
+        return seen[-1]
+
+    return wrap
+
+
+def _plain(platform: ClusterPlatform, _clock: VirtualClock) -> ClusterPlatform:
+    return platform
+
+
 @asynccontextmanager
-async def world(placement: Placement = FIRST_NODES, settings: ControllerSettings | None = None) -> AsyncIterator[World]:
-    """Run a controller over an empty store with the ready nodes a, b and c."""
+async def world(
+    wrap: Wrap = _plain, placement: Placement = FIRST_NODES, settings: ControllerSettings | None = None, *, nodes: str = "abc"
+) -> AsyncIterator[World]:
+    """Run a controller over an empty store with ready nodes; `wrap` puts something between the two."""
     clock = VirtualClock()
     store = MemoryStore(clock)
-    for name in ("a", "b", "c"):
+    for name in nodes:
         await store.register_node(NodeName(name))
-    controller = Controller(store.cluster(), clock, placement, settings)
+    controller = Controller(wrap(store.cluster(), clock), clock, placement, settings)
     task = asyncio.create_task(controller.run())
     await clock.settle()
     try:
-        yield World(clock, store, controller)
+        yield World(clock, store, controller, task)
     finally:
+        assert not task.done(), "nothing ends the controller"
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
