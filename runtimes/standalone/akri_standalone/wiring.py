@@ -16,6 +16,7 @@ from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
 from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.platforms.local.clock import SystemClock
+from akri.platforms.local.jobs import JobRunner
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner
 from akri.platforms.local.pod_run import PodToAdmit
@@ -79,7 +80,9 @@ class Machine:
         self.settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with self.manager, asyncio.TaskGroup() as group:
             await self.store.register_node(self.settings.node)
-            for work in (self._host.run(), self.agent.run(), self.controller.run(), self._runner.run(), self._watch_devices()):
+            jobs = JobRunner(self.store, clock=self.clock)
+            parts = (self._host.run(), self.agent.run(), self.controller.run(), self._runner.run(), jobs.run(), self._watch_devices())
+            for work in parts:
                 group.create_task(work)
 
     async def _allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
