@@ -31,6 +31,7 @@ from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.discovery.handler import Handler
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
+from akri.platforms.local.pod_spec import containers as pod_containers
 from akri.ports import Clock
 from akri.scheduling.model import Phase
 from akri.testing.clock import VirtualClock
@@ -75,7 +76,7 @@ class RunningPod:
     async def end(self) -> None:
         """Let all containers end; the pod is terminal, for the kubelet and in the API."""
         self.node.manager.pod_ended(self.uid)
-        await self.node.store.change_pod(self.pod, lambda pod: evolve(pod, phase=Phase.SUCCEEDED))
+        await self.node.store.change_pod(self.pod, lambda pod: evolve(pod, phase=Phase.SUCCEEDED, finished=self.node.clock.wall()))
 
     async def delete(self) -> None:
         """Delete it gracefully: it ends, and then it is removed."""
@@ -117,16 +118,16 @@ class Node:
     def start_agent(self) -> None:
         """Start an agent that remembers nothing of a former one."""
 
-        def make(clock: Clock, poll_interval: float | None = None) -> Handler:
+        def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
             return self.source
 
         self.host = PluginHost(
             self.folder / "p",
             self._allocate,
             clock=self.clock,
-            answered=lambda name, ids, at: self._answered(name, ids),
+            answered=lambda name, ids, _at: self._answered(name, ids),
             failed=self._answered,
-            kubelet_started=lambda at: self.agent.kubelet_started(),
+            kubelet_started=lambda _at: self.agent.kubelet_started(),
         )
         self.agent = Agent(self.name, self.platform, self.clock, {HANDLER: make}, self.host, self._list)
         self._tasks = [asyncio.ensure_future(self.agent.run()), asyncio.ensure_future(self.host.run())]
@@ -183,18 +184,24 @@ class Node:
     ) -> RunningPod:
         """Create a pod on this node and admit it. Raises AdmissionError after the pod has failed, as the kubelet lets it."""
         pod = await self.store.create_pod(ObjectKey("default", name), _spec(self.name, asked, init, containers))
-        inits = (ContainerRequest("init", init),) if init else ()
-        mains = tuple(ContainerRequest(f"main-{index}", asked) for index in range(containers))
+        return await self.admit(pod)
+
+    async def admit(self, pod: Pod) -> RunningPod:
+        """Admit a pod that is bound to this node. Raises AdmissionError after it has failed."""
+        parts = [(one.init, ContainerRequest(one.name, one.devices, one.sidecar)) for one in pod_containers(pod.spec)]
+        mains, inits = ([request for init, request in parts if init is wanted] for wanted in (False, True))
         self._admitting += 1
         try:
-            edits = await self.manager.admit(PodRequest(pod.metadata.key, pod.metadata.uid, mains, inits))
+            edits = await self.manager.admit(PodRequest(pod.metadata.key, pod.metadata.uid, tuple(mains), tuple(inits)))
         except AdmissionError as error:
             text, reason = str(error), error.reason
-            await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.FAILED, reason=reason, message=text))
+            ended = self.clock.wall()
+            await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.FAILED, reason=reason, message=text, finished=ended))
             raise
         finally:
             self._admitting -= 1
-        running = await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.RUNNING))
+        started = self.clock.wall()
+        running = await self.store.change_pod(pod, lambda pod: evolve(pod, phase=Phase.RUNNING, started=started))
         return RunningPod(self, running or pod, edits)
 
     async def run_pod(

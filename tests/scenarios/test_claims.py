@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.scenarios.cluster import Cluster, Node, cluster, configuration, device, resource
 
 from akri.core.errors import AdmissionError
 from akri.testing.faults import Conflict, Fault, Late, LostAfter, LostBefore, Slow
+from tests.scenarios.cluster import Cluster, Node, cluster, configuration, device, resource
 
 
 async def _agrees(it: Cluster, node: Node) -> bool:
@@ -48,7 +48,7 @@ async def test_s5_a_request_for_several_devices_that_fails_half_way_gives_back_w
         await it.clock.advance(0.5)
         await second.run_pod("user-b", {resource("cam-a19705"): 1})
         await it.settle(asked)
-        with pytest.raises(AdmissionError, match="no Instance has a free slot for cam-[01]: .*cam-a19705 is held by node-b"):
+        with pytest.raises(AdmissionError, match=r"no Instance has a free slot for cam-[01]: .*cam-a19705 is held by node-b"):
             await asked
         assert it.usages() == {"cam-a19705-0": "node-b"}
         assert await _agrees(it, first)
@@ -90,7 +90,9 @@ async def test_s8_one_write_per_claim_and_one_per_release_whatever_the_number_of
         await it.apply(configuration())
         await it.clock.advance(2)
         before = it.instance().metadata.revision
-        writes = {operation: [node.platform.counts[operation] for node in it.nodes] for operation in ("claim", "release", "fence", "update")}
+        writes = {
+            operation: [node.platform.counts[operation] for node in it.nodes] for operation in ("claim", "release", "fence", "update")
+        }
         pod = await it.nodes[0].run_pod("user", {resource(level): 1})
         await it.clock.advance(2)
         assert it.instance().metadata.revision > before
@@ -142,5 +144,3 @@ async def test_s9_a_release_whose_answer_is_lost_never_frees_the_slot_of_the_nex
         await pod.delete()
         await it.until(lambda: not it.usages(), 60)
         assert await _agrees(it, node)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.scenarios.cluster import cluster, configuration, device, resource
 
 LEVELS = ["cam", "cam-8120fe"]

@@ -24,6 +24,7 @@ __all__ = ["Finish", "JobRunner", "Rest", "StartPod", "Step", "next_step"]
 _BACKOFF_LIMIT: Final = 6
 _FIRST_DELAY: Final = 10.0
 _LONGEST_DELAY: Final = 360.0
+_NOT_ADMITTED: Final = frozenset({"UnexpectedAdmissionError"})
 _HONOURED: Final = frozenset({"backoffLimit", "template"})
 _AS_HONOURED: Final = {"completions": 1, "parallelism": 1, "suspend": False, "completionMode": "NonIndexed"}
 
@@ -58,6 +59,7 @@ def next_step(job: Job, pods: Iterable[Pod], now: float) -> Step:
 
     The wait after the first failure is 10 s, then twice as long each time, at most 6 min, as with Kubernetes.
     """
+    pods = tuple(pods)
     phases = [pod.phase for pod in pods]
     if job.complete or job.failed:
         return Rest()
@@ -65,7 +67,7 @@ def next_step(job: Job, pods: Iterable[Pod], now: float) -> Step:
         return Finish()
     failures = phases.count(Phase.FAILED)
     if failures > whole_number(job.spec.get("backoffLimit"), _BACKOFF_LIMIT):
-        return Finish("BackoffLimitExceeded")
+        return Finish(_why_failed(pods))
     if len(phases) > failures:
         return Rest()
     if failures == 0:
@@ -73,6 +75,12 @@ def next_step(job: Job, pods: Iterable[Pod], now: float) -> Step:
     delay = min(_FIRST_DELAY * 2.0 ** min(failures - 1, 10), _LONGEST_DELAY)
     due = max(pod.finished for pod in pods) + delay
     return Rest(due - now) if due > now else StartPod(failures)
+
+
+def _why_failed(pods: Iterable[Pod]) -> str:
+    """Tell a program that fails from pods that no node admitted: the controller makes only the latter's job anew."""
+    reasons = {pod.reason for pod in pods}
+    return reasons.pop() if len(reasons) == 1 and reasons <= _NOT_ADMITTED else "BackoffLimitExceeded"
 
 
 class JobRunner:
