@@ -15,16 +15,17 @@ from attrs import frozen
 __all__ = ["COVERED", "ROOT", "Example", "examples", "pages", "run_command", "run_page"]
 
 ROOT: Final = Path(__file__).parents[2]
-COVERED: Final[Mapping[str, str]] = {
-    "./dev demo": "tests/integration",
-    "./dev test": ".ci/run",
-    "./dev check": "tests/guards/test_dev.py",
-    "./dev fix": "tests/guards/test_dev.py",
-    "./dev bench": "tests/guards/test_dev.py",
-    "./dev mutate": "tests/guards/test_dev.py",
-    "./dev help": "tests/guards/test_dev.py",
+COVERED: Final[Mapping[str, tuple[str, str]]] = {
+    "./dev demo": ("tests/integration/standalone/test_demo.py", "samples/demo.py"),
+    "./dev test": (".ci/run", "./dev test"),
+    "./dev check": ("tests/guards/test_dev.py", "check"),
+    "./dev fix": ("tests/guards/test_dev.py", "fix"),
+    "./dev bench": ("tests/guards/test_dev.py", "bench"),
+    "./dev mutate": ("tests/guards/test_dev.py", "mutate"),
+    "./dev help": ("tests/guards/test_dev.py", "help"),
+    "akri up -f echo.yaml": ("tests/integration/standalone/test_up.py", '"up"'),
 }
-"""Commands that are too long for a page's test, and the place that runs them."""
+"""Commands that are too long for a page's test: the file that runs each, and words in it that show so."""
 _FENCE: Final = re.compile(r"^```(?P<kind>[\w-]*)(?P<more>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE: Final = re.compile(r"^# (?P<name>[\w-]+\.(?:yaml|py))$")
 _PROMPT: Final = "$ "

@@ -31,6 +31,10 @@ def test_help_names_each_command(command: str) -> None:
     assert re.search(rf"^ +[\w| -]*\b{command}\b[\w| -]*\)", SCRIPT, re.MULTILINE), "help names it and the script does not know it"
 
 
+def test_demonstration_is_the_tested_one() -> None:
+    assert "samples/demo.py" in SCRIPT
+
+
 def test_unknown_command_is_refused() -> None:
     done = dev("tset")
 
