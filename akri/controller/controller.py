@@ -96,6 +96,7 @@ class Controller:
         world.advance(wall)
         self._expectations, again = self._expectations.settle(lambda action: effect_seen(action, world), now)
         for action in again:
+            _logger.info("again: reason=%s what=%r", action.reason.value, telling.describe(action))
             world.unassume(action)
         try:
             self._plan = plan(world.snapshot, wall, self._placement, self._settings.timing, self._plan)

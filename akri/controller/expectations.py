@@ -82,8 +82,8 @@ class Expectation:
 class Expectations:
     """All actions that were sent and whose effect was not seen, and how often in a row each target's requests failed."""
 
-    waiting: Mapping[Target, Expectation] = field(factory=dict, hash=False)
-    failures: Mapping[Target, int] = field(factory=dict, hash=False)
+    waiting: Mapping[Target, Expectation] = field(factory=dict[Target, Expectation], hash=False)
+    failures: Mapping[Target, int] = field(factory=dict[Target, int], hash=False)
 
     def sendable(self, actions: Iterable[Action]) -> tuple[Action, ...]:
         """Leave out actions on targets for which something is awaited, and all but the first on each target."""

@@ -78,17 +78,17 @@ class Snapshot:
     former_pods, former_jobs: the broker that was there before, for each place where none is now, in its last state of life.
     """
 
-    configurations: Mapping[ObjectKey, StoredConfiguration] = field(factory=dict, hash=False)
-    instances: Mapping[ObjectKey, Instance] = field(factory=dict, hash=False)
-    pods: Mapping[ObjectKey, tuple[BrokerPod, ...]] = field(factory=dict, hash=False)
-    jobs: Mapping[ObjectKey, tuple[BrokerJob, ...]] = field(factory=dict, hash=False)
-    services: Mapping[ObjectKey, tuple[BrokerService, ...]] = field(factory=dict, hash=False)
-    nodes: Mapping[NodeName, NodeState] = field(factory=dict, hash=False)
+    configurations: Mapping[ObjectKey, StoredConfiguration] = field(factory=dict[ObjectKey, StoredConfiguration], hash=False)
+    instances: Mapping[ObjectKey, Instance] = field(factory=dict[ObjectKey, Instance], hash=False)
+    pods: Mapping[ObjectKey, tuple[BrokerPod, ...]] = field(factory=dict[ObjectKey, tuple[BrokerPod, ...]], hash=False)
+    jobs: Mapping[ObjectKey, tuple[BrokerJob, ...]] = field(factory=dict[ObjectKey, tuple[BrokerJob, ...]], hash=False)
+    services: Mapping[ObjectKey, tuple[BrokerService, ...]] = field(factory=dict[ObjectKey, tuple[BrokerService, ...]], hash=False)
+    nodes: Mapping[NodeName, NodeState] = field(factory=dict[NodeName, NodeState], hash=False)
     nodes_known: bool = True
-    edited: Mapping[ObjectKey, float] = field(factory=dict, hash=False)
-    missing: Mapping[NodeName, float] = field(factory=dict, hash=False)
-    former_pods: Mapping[ObjectKey, tuple[BrokerPod, ...]] = field(factory=dict, hash=False)
-    former_jobs: Mapping[ObjectKey, tuple[BrokerJob, ...]] = field(factory=dict, hash=False)
+    edited: Mapping[ObjectKey, float] = field(factory=dict[ObjectKey, float], hash=False)
+    missing: Mapping[NodeName, float] = field(factory=dict[NodeName, float], hash=False)
+    former_pods: Mapping[ObjectKey, tuple[BrokerPod, ...]] = field(factory=dict[ObjectKey, tuple[BrokerPod, ...]], hash=False)
+    former_jobs: Mapping[ObjectKey, tuple[BrokerJob, ...]] = field(factory=dict[ObjectKey, tuple[BrokerJob, ...]], hash=False)
 
     def with_configurations(self, put: Iterable[StoredConfiguration] = (), gone: Iterable[ObjectKey] = (), at: float = 0.0) -> Snapshot:
         """Take in Configurations that were made, changed or deleted; `at` is when that was seen, seconds since the epoch."""

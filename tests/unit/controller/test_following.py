@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -47,7 +48,7 @@ async def test_a_watch_is_opened_again(end: Callable[[], None]) -> None:
     await clock.advance(20.0)
     assert taken == [Reset((NodeState(NodeName("a")),))]
     assert len(opened) == 4
-    gaps = [later - earlier for earlier, later in zip(opened, opened[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(opened)]
     assert all(0 < gap <= 2.0 for gap in gaps)
     await clock.advance(1100.0)
     assert len(opened) == 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
@@ -135,7 +135,7 @@ def _plain(platform: ClusterPlatform, _clock: VirtualClock) -> ClusterPlatform:
 @asynccontextmanager
 async def world(
     wrap: Wrap = _plain, placement: Placement = FIRST_NODES, settings: ControllerSettings | None = None, *, nodes: str = "abc"
-) -> AsyncIterator[World]:
+) -> AsyncGenerator[World]:
     """Run a controller over an empty store with ready nodes; `wrap` puts something between the two."""
     clock = VirtualClock()
     store = MemoryStore(clock)

@@ -74,7 +74,7 @@ def test_a_pod_of_a_device_of_one_node() -> None:
 def test_the_device_is_filled_in_everywhere_it_is_asked_for() -> None:
     asked: JsonObject = {"resources": {"limits": {**THEIRS, "cpu": "2"}, "requests": THEIRS, "claims": []}, "name": "c"}
     made = pod({"containers": [asked, {"name": "d"}], "initContainers": [asked], "other": [asked]}).spec
-    filled = {"resources": {"limits": {**MINE, "cpu": "2"}, "requests": MINE, "claims": []}, "name": "c"}
+    filled: JsonObject = {"resources": {"limits": {**MINE, "cpu": "2"}, "requests": MINE, "claims": []}, "name": "c"}
     assert made["containers"] == [filled, {"name": "d"}]
     assert made["initContainers"] == [filled]
     assert made["other"] == [asked]
