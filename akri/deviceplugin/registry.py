@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -69,6 +70,13 @@ class _Endpoint:
         self.resource: Final = resource
         self.channel: Final = channel
         self.options: Final = options
+        self.watcher: asyncio.Task[None] | None = None
+
+    async def drop(self) -> None:
+        """End the watch, and the connection with it. Closing the channel alone leaves calls open in some versions of gRPC."""
+        if self.watcher is not None:
+            self.watcher.cancel()
+            await asyncio.wait((self.watcher,))
 
 
 class Registry:
@@ -81,7 +89,6 @@ class Registry:
         self._clock = clock
         self._faults = faults
         self._endpoints: dict[ResourceName, _Endpoint] = {}
-        self._open: set[_Endpoint] = set()
         self._tasks = Tasks()
 
     @property
@@ -98,7 +105,7 @@ class Registry:
         """Close the connection to a plugin, as a kubelet does that met an error on it."""
         endpoint = self._endpoints.get(resource)
         if endpoint is not None:
-            await endpoint.channel.close()
+            await endpoint.drop()
 
     async def _register(self, request: bytes, _context: Context) -> bytes:
         await self._faults.registrations.wait()
@@ -114,20 +121,20 @@ class Registry:
             raise
         endpoint = _Endpoint(registration.resource, channel, options)
         self._endpoints[registration.resource] = endpoint
-        self._open.add(endpoint)
         self._tasks.start(self._watch(endpoint))
         return wire.EMPTY
 
     async def _watch(self, endpoint: _Endpoint) -> None:
+        endpoint.watcher = asyncio.current_task()
         try:
-            async for data in watch(endpoint.channel, wire.LIST_AND_WATCH, wire.EMPTY):
-                devices = wire.read_device_list(data)
-                if self._endpoints.get(endpoint.resource) is endpoint:
-                    self._listener.listed(endpoint.resource, devices)
+            async with aclosing(watch(endpoint.channel, wire.LIST_AND_WATCH, wire.EMPTY)) as lists:
+                async for data in lists:
+                    devices = wire.read_device_list(data)
+                    if self._endpoints.get(endpoint.resource) is endpoint:
+                        self._listener.listed(endpoint.resource, devices)
         except AkriError as error:
             _LOG.info("device list failed resource=%s error=%s", endpoint.resource, error)
         finally:
-            self._open.discard(endpoint)
             self._ended(endpoint)
             await endpoint.channel.close()
 
@@ -137,7 +144,7 @@ class Registry:
             del self._endpoints[endpoint.resource]
             self._listener.stopped(endpoint.resource)
         elif current is not None and self._faults.disconnects_newer:
-            self._tasks.start(current.channel.close())
+            self._tasks.start(current.drop())
 
     def _endpoint(self, resource: ResourceName) -> _Endpoint:
         endpoint = self._endpoints.get(resource)
@@ -165,8 +172,9 @@ class Registry:
         try:
             await self._clock.sleep(after)
         finally:
-            await endpoint.channel.close()
-            await asyncio.gather(answer, return_exceptions=True)
+            answer.cancel()
+            await asyncio.wait((answer,))
+            await endpoint.drop()
         raise KubeletError("the connection was cut by order")
 
     async def prefer(self, resource: ResourceName, query: wire.PreferredQuery) -> DeviceIds:

@@ -150,11 +150,15 @@ async def call(channel: aio.Channel, method: str, request: bytes, *, seconds: fl
 
 
 async def watch(channel: aio.Channel, method: str, request: bytes) -> AsyncGenerator[bytes]:
-    """Make a call of one request and many answers; ends when the peer ends it. Raises KubeletError."""
+    """Make a call of one request and many answers; ends when the peer or `aclose` ends it. Raises KubeletError."""
     callable_: StreamCallable = channel.unary_stream(method)
-    with _own_errors():
-        async for answer in callable_(request):
-            yield answer
+    answers = callable_(request)
+    try:
+        with _own_errors():
+            async for answer in answers:
+                yield answer
+    finally:
+        answers.cancel()
 
 
 @contextmanager
