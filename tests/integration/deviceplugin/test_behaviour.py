@@ -76,7 +76,7 @@ async def test_an_init_containers_device_is_offered_again(kubelet: Driver, agent
 async def test_a_sidecars_device_is_not_offered_again(kubelet: Driver, agent: Agent) -> None:
     agent.offer(CAMERA, devices("a", "b"))
     await kubelet.shows(CAMERA, capacity=2, allocatable=2)
-    await kubelet.run(pod("side", {"main": {CAMERA: 1}}, sidecars={"helper": {CAMERA: 1}}))
+    await kubelet.run(pod("side", {"main": {CAMERA: 1}}, sidecars={"companion": {CAMERA: 1}}))
     assert sorted(ids for _, ids in agent.allocated) == [("a",), ("b",)]
     assert await listed(kubelet) == {CAMERA: {"a": "side", "b": "side"}}
 
