@@ -57,7 +57,7 @@ def socket_name(resource: ResourceName, token: int) -> str:
 
 
 @frozen(eq=False)
-class _Session:
+class _Served:
     """One server on one socket; `streams` are the open ListAndWatch calls."""
 
     path: Path
@@ -78,13 +78,13 @@ class Plugin:
         self._directory = directory
         self._handlers = handlers
         self._changed = asyncio.Event()
-        self._session: _Session | None = None
+        self._served: _Served | None = None
         self._server: aio.Server | None = None
 
     @property
     def streaming(self) -> bool:
         """Whether a kubelet watches the device list."""
-        return self._session is not None and bool(self._session.streams)
+        return self._served is not None and bool(self._served.streams)
 
     def update(self, devices: Mapping[PluginDeviceId, bool]) -> None:
         """Set the whole list; it is sent if it differs from the former one."""
@@ -106,11 +106,11 @@ class Plugin:
     async def open(self, token: int) -> str:
         """Serve on a fresh socket in place of the former one; answer its file name."""
         await self.close()
-        session = _Session(self._directory / socket_name(self.resource, token))
-        self._session = session
+        served = _Served(self._directory / socket_name(self.resource, token))
+        self._served = served
 
         async def send(_request: bytes, context: Context) -> None:
-            await self._stream(session, context)
+            await self._stream(served, context)
 
         methods = {
             wire.OPTIONS: unary_method(self._options),
@@ -119,12 +119,12 @@ class Plugin:
             wire.PREFERRED: unary_method(self._preferred),
             wire.PRE_START: unary_method(self._pre_start),
         }
-        self._server = await serve(session.path, methods)
-        return session.path.name
+        self._server = await serve(served.path, methods)
+        return served.path.name
 
     async def close(self, grace: float | None = None) -> None:
         """Stop the present server; calls under way get `grace` seconds to end. The socket file goes with it."""
-        self._session = None
+        self._served = None
         server, self._server = self._server, None
         if server is not None:
             await server.stop(grace)
@@ -132,9 +132,9 @@ class Plugin:
     async def _options(self, _request: bytes, _context: Context) -> bytes:
         return wire.write_options(wire.Options(preferred_allocation=self._handlers.prefer is not None))
 
-    async def _stream(self, session: _Session, context: Context) -> None:
+    async def _stream(self, served: _Served, context: Context) -> None:
         stream = object()
-        session.streams.add(stream)
+        served.streams.add(stream)
         self._handlers.stream_changed(self)
         try:
             while True:
@@ -144,8 +144,8 @@ class Plugin:
                     return
                 await changed.wait()
         finally:
-            session.streams.discard(stream)
-            if session is self._session:
+            served.streams.discard(stream)
+            if served is self._served:
                 self._handlers.stream_changed(self)
 
     async def _allocate(self, request: bytes, context: Context) -> bytes:

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
 import grpc
 from grpc import aio
@@ -20,9 +20,6 @@ from akri.core.errors import AkriError, InvalidValueError, KubeletError
 
 if TYPE_CHECKING:
     Context: TypeAlias = aio.ServicerContext[bytes, bytes]
-    from grpc.aio import _DoneCallback  # type: ignore[attr-defined,unused-ignore]
-
-    DoneCallback: TypeAlias = _DoneCallback[bytes, bytes]
     MethodHandler: TypeAlias = grpc.RpcMethodHandler[bytes, bytes]
     UnaryCallable: TypeAlias = aio.UnaryUnaryMultiCallable[bytes, bytes]
     StreamCallable: TypeAlias = aio.UnaryStreamMultiCallable[bytes, bytes]
@@ -62,6 +59,10 @@ _SERVER_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", -1),
 )
+
+
+class _TellsWhenDone(Protocol):
+    def add_done_callback(self, callback: Callable[[Context], None]) -> None: ...
 
 
 class _Methods(grpc.GenericRpcHandler):
@@ -121,8 +122,8 @@ def when_done(context: Context, tell: Callable[[bool], None]) -> None:
     def done(ended: Context) -> None:
         tell(ended.done())
 
-    # The cast is for the type stubs: they name a class where any callable will do.
-    context.add_done_callback(cast("DoneCallback", done))
+    # The cast is for the type stubs: they ask for a class of their own where any callable will do.
+    cast("_TellsWhenDone", context).add_done_callback(done)
 
 
 async def serve(path: Path, methods: Mapping[str, MethodHandler]) -> aio.Server:
