@@ -26,6 +26,8 @@ __all__ = ["Controller"]
 
 _T = TypeVar("_T")
 _FINAL: Final = frozenset({Refusal.FORBIDDEN, Refusal.INVALID})
+_SMALL_PART: Final = 64
+_LARGE_PART: Final = 2000
 _logger = logging.getLogger(__name__)
 
 
@@ -44,6 +46,7 @@ class Controller:
         self._plan = Plan()
         self._expectations = Expectations()
         self._queue: deque[Action] = deque()
+        self._planned_at = 0.0
         self._stirred = asyncio.Event()
         self._queued = asyncio.Condition()
         self._reporting = Reporting(platform, clock, self._settings)
@@ -76,6 +79,8 @@ class Controller:
         while True:
             await self._stirred.wait()
             self._stirred.clear()
+            if self._queue and self._clock.now() < self._planned_at + self._settings.patience:
+                continue
             if alarm is not None:
                 alarm.cancel()
             pause = self._settings.audit
@@ -92,7 +97,7 @@ class Controller:
     def _replan(self) -> float:
         """Plan, fill the queue, and tell in how many seconds to plan again at the latest."""
         now, wall = self._clock.now(), self._clock.wall()
-        world = self._world
+        world, self._planned_at = self._world, now
         world.advance(wall)
         self._expectations, again = self._expectations.settle(lambda action: effect_seen(action, world), now)
         for action in again:
@@ -106,9 +111,9 @@ class Controller:
             self._queue.clear()
             return self._settings.status
         self._expectations = self._expectations.keep_failures(self._plan.actions)
-        self._queue = deque(self._expectations.sendable(self._plan.actions))
+        self._queue = deque(_part(self._expectations.sendable(self._plan.actions)))
         self._reporting.show(world, self._plan.refusals)
-        dues = [self._settings.audit]
+        dues = [self._settings.patience if self._queue else self._settings.audit]
         if self._plan.next_due is not None:
             dues.append(self._plan.next_due - wall)
         if self._expectations.next_due is not None:
@@ -162,3 +167,8 @@ class Controller:
                 _logger.warning("unknown: reason=%s what=%r cause=%r", reason, what, cause)
             case _:
                 assert_never(outcome)
+
+
+def _part(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    # So much that planning anew after each part costs less than carrying it out, and so little that what is asked is not stale.
+    return actions[: min(_LARGE_PART, max(_SMALL_PART, len(actions) // 4))]

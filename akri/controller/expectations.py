@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from types import MappingProxyType
-from typing import Final, TypeVar, assert_never
+from typing import Final, assert_never
 
 from attrs import evolve, field, frozen
 
@@ -31,8 +30,6 @@ from akri.scheduling.model import (
 
 __all__ = ["Expectation", "Expectations", "Kind", "Target", "target"]
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 _NEVER: Final = float("inf")
 
 
@@ -106,7 +103,7 @@ class Expectations:
         """Note that it failed, or that nobody knows; it may be sent again at that time."""
         about = target(action)
         failures = {**self.failures, about: self.failures.get(about, 0) + 1}
-        return evolve(self._with(about, Expectation(action, until)), failures=_frozen(failures))
+        return evolve(self._with(about, Expectation(action, until)), failures=failures)
 
     def settle(self, seen: Callable[[Action], bool], now: float) -> tuple[Expectations, tuple[Action, ...]]:
         """Forget what was seen and what is due again; return the actions that are due again as well."""
@@ -118,14 +115,14 @@ class Expectations:
         waiting = {about: entry for about, entry in self.waiting.items() if about not in visible and about not in due}
         failures = {about: count for about, count in self.failures.items() if about not in visible}
         again = tuple(entry.action for about, entry in ended.items() if about in due)
-        return Expectations(_frozen(waiting), _frozen(failures)), again
+        return Expectations(waiting, failures), again
 
     def keep_failures(self, actions: Iterable[Action]) -> Expectations:
         """Forget the failures of what is neither wanted nor awaited any more."""
         if not self.failures:
             return self
         wanted = {target(action) for action in actions} | self.waiting.keys()
-        return evolve(self, failures=_frozen({about: count for about, count in self.failures.items() if about in wanted}))
+        return evolve(self, failures={about: count for about, count in self.failures.items() if about in wanted})
 
     @property
     def next_due(self) -> float | None:
@@ -134,8 +131,4 @@ class Expectations:
         return None if due == _NEVER else due
 
     def _with(self, about: Target, entry: Expectation) -> Expectations:
-        return evolve(self, waiting=_frozen({**self.waiting, about: entry}))
-
-
-def _frozen(value: dict[_K, _V]) -> Mapping[_K, _V]:
-    return MappingProxyType(value)
+        return evolve(self, waiting={**self.waiting, about: entry})

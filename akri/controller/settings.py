@@ -19,13 +19,15 @@ def _one_or_more(_instance: object, attribute: object, value: int) -> None:
 class ControllerSettings:
     """Seconds, but for `parallel`.
 
-    parallel: how many requests may be under way, so that a slow one holds up none of the others. effect: how long the watches may take
+    parallel: how many requests may be under way, so that a slow one holds up none of the others. patience: how long a part of a plan
+    may take before the rest is planned anew. effect: how long the watches may take
     to show what a request did before it is sent again. status: how often statuses are written at most. audit: how often everything is
     looked at if nothing happens. report_silence: how long a lost node's report must be silent before it is removed.
     """
 
     timing: Timing = field(factory=Timing)
     parallel: int = field(default=16, validator=_one_or_more)
+    patience: float = 1.0
     effect: float = 30.0
     status: float = 1.0
     audit: float = 60.0
