@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
+from akri.core.configuration import UnreadableConfiguration
+from akri.core.errors import Problem
 from akri.core.ids import NodeName
 from akri.scheduling.model import CreatePod
 from akri.scheduling.placement import FIRST_NODES, PACK, SPREAD, Opening, Placement
 from akri.scheduling.planning import plan
-from tests.unit.scheduling.building import NOW, configuration, instance, plan_pods, snapshot
+from tests.unit.scheduling.building import NOW, configuration, instance, key, plan_pods, snapshot
 
 A, B, C, D = (NodeName(name) for name in "abcd")
 
@@ -76,3 +78,24 @@ def test_spread_and_pack_over_many_devices() -> None:
     cluster = snapshot(*devices, owner=owner)
     for policy, expected in ((SPREAD, "abc" * 3), (PACK, "a" * 9), (FIRST_NODES, "a" * 9)):
         assert "".join(action.node for action in plan(cluster, NOW, policy).actions if isinstance(action, CreatePod)) == expected
+
+
+def test_brokers_of_devices_that_are_going_or_undecided_count_as_load() -> None:
+    running = plan_pods(snapshot(instance("a", name="cam-cccccc")))
+    device = running.instances[key("cam-cccccc")]
+    rig = configuration("rig", capacity=1)
+    cluster = running.with_configurations([rig]).with_instances([instance("a", "b", name="rig-aaaaaa", owner=rig)])
+    unreadable = UnreadableConfiguration(configuration().metadata, (Problem("spec", "bad"),))
+    for changed in (
+        cluster,
+        cluster.with_instances([evolve(device, metadata=evolve(device.metadata, deleting=True))]),
+        cluster.with_configurations(gone=[key("cam")]),
+        cluster.with_configurations([unreadable]),
+        cluster.with_instances(gone=[key("cam-cccccc")]),
+    ):
+        assert [action.node for action in plan(changed, NOW, SPREAD).actions if isinstance(action, CreatePod)] == ["b"]
+
+
+def test_pack_counts_a_node_without_brokers_as_empty() -> None:
+    assert list(PACK.choose(Opening(instance("a", "b"), (A, B), {B: 1}, 2))) == [B, A]
+    assert list(SPREAD.choose(Opening(instance("a", "b"), (A, B), {A: 1}, 2))) == [B, A]

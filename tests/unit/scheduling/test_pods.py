@@ -313,3 +313,34 @@ def test_each_broker_is_made_from_the_instance() -> None:
     assert made.instance == key("cam-aaaaaa")
     assert made.reason is Reason.BROKER_CREATED
     assert CAM.broker == PodBroker(POD)
+
+
+def test_of_brokers_alike_those_of_the_nodes_that_joined_first_are_kept() -> None:
+    cluster = running("c", "b", "a")
+    assert {name for name, _ in deleted(plan(cluster.with_configurations([configuration(capacity=1)]), NOW))} == {"a", "b"}
+    outdated = cluster.with_pods([evolve(pod, spec_hash="x-y") for pod in cluster.pods[key("cam-aaaaaa")]])
+    made = plan(outdated.with_configurations([configuration(capacity=1)]), NOW)
+    assert deleted(made) == [
+        ("c", Reason.BROKER_CHANGED),
+        ("b", Reason.CAPACITY_LOWERED),
+        ("a", Reason.CAPACITY_LOWERED),
+    ]
+
+
+def test_a_failed_broker_whose_time_has_come_goes_before_one_that_runs() -> None:
+    cluster = running("a", "b")
+    failed = evolve(on(cluster, "a"), phase=Phase.FAILED, finished=NOW - 100)
+    made = plan(cluster.with_pods([failed]).with_configurations([configuration(capacity=1)]), NOW)
+    assert deleted(made) == [("a", Reason.CAPACITY_LOWERED)]
+
+
+def test_a_pod_goes_in_the_moment_in_which_its_node_is_lost() -> None:
+    cluster = running("a", "b").with_nodes([node("a", ready=False, since=NOW)])
+    assert deleted(plan(cluster, NOW + 299)) == []
+    assert deleted(plan(cluster, NOW + 300)) == [("a", Reason.NODE_LOST)]
+
+
+def test_a_broker_that_runs_since_the_first_second_is_healthy() -> None:
+    cluster = running("a")
+    ended = evolve(on(cluster, "a"), phase=Phase.FAILED, started=1.0, finished=NOW, attempt=7)
+    assert plan(cluster.with_pods([ended]), NOW).next_due == NOW + 10

@@ -179,3 +179,13 @@ def test_a_configuration_service_stays_until_its_last_device_is_gone() -> None:
     assert len(cluster.services) == 3
     one = cluster.with_instances(gone=[key("cam-bbbbbb")]).with_pods(gone=cluster.pods[key("cam-bbbbbb")])
     assert [action.key.name for action in services(plan(one, NOW))] == ["cam-bbbbbb-svc"]
+
+
+@pytest.mark.parametrize("state", [{"complete": True}, {"failed": True}])
+def test_a_job_that_ended_does_not_bring_a_service_back(state: dict[str, bool]) -> None:
+    owner = configuration(broker=JobBroker({"template": {"spec": POD}}), configuration_service=PORTS)
+    cluster = snapshot(instance("a", owner=owner), instance("b", name="cam-bbbbbb", owner=owner), owner=owner)
+    first, second = (job_of(action) for action in plan(cluster, NOW).actions if isinstance(action, CreateJob))
+    ended = evolve(first, complete=state.get("complete", False), failed=state.get("failed", False))
+    assert services(plan(cluster.with_jobs([ended]), NOW)) == []
+    assert [action.key.name for action in services(plan(cluster.with_jobs([ended, second]), NOW))] == ["cam-svc"]

@@ -25,6 +25,16 @@ def test_a_deleted_node_is_removed_at_once() -> None:
     assert only(plan(cluster, NOW)) == RemoveNode(device, NodeName("a"), Reason.NODE_LOST)
 
 
+def test_a_deleted_node_is_lost_whatever_the_time() -> None:
+    device = instance("a", owner=IDLE)
+    assert only(plan(snapshot(device, owner=IDLE).with_nodes(gone=[NodeName("a")]), 0.0)) == RemoveNode(device, NodeName("a"))
+
+
+def test_a_handmade_cluster_counts_as_unchanged_for_long() -> None:
+    device = instance("a", owner=IDLE, generation=0)
+    assert only(plan(evolve(snapshot(device, owner=IDLE), edited={}), 60.0)) == WriteCapacity(device, 2, 1)
+
+
 def test_a_node_that_is_not_ready_is_lost_after_the_grace() -> None:
     device = instance("a", "b", owner=IDLE)
     cluster = snapshot(device, owner=IDLE, nodes=["a", node("b", ready=False, since=NOW)])
