@@ -6,7 +6,7 @@ Some facts are only visible in the change itself and are kept here: when a Confi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -51,6 +51,10 @@ class _Groups(Generic[_M]):
         if members is None:
             members = self._open[owner] = {member.key: member for member in self._groups.get(owner, ())}
         return members
+
+    def drop(self, unwanted: Callable[[ObjectKey], bool]) -> None:
+        for owner in filter(unwanted, self._open):
+            self._open[owner].clear()
 
     def closed(self) -> Mapping[ObjectKey, tuple[_M, ...]]:
         result = _copy(self._groups)
@@ -131,19 +135,13 @@ class Snapshot:
     def with_pods(self, put: Iterable[BrokerPod] = (), gone: Iterable[BrokerPod] = ()) -> Snapshot:
         """Take in broker pods that were made, changed or deleted; of a deleted one any state will do."""
         lives = _Lives(self.pods, self.former_pods, lambda pod: pod.node)
-        for pod in gone:
-            lives.remove(pod)
-        for pod in put:
-            lives.put(pod)
+        lives.follow(put, gone, self.instances)
         return evolve(self, pods=lives.present.closed(), former_pods=lives.former.closed())
 
     def with_jobs(self, put: Iterable[BrokerJob] = (), gone: Iterable[BrokerJob] = ()) -> Snapshot:
         """Take in broker jobs that were made, changed or deleted; of a deleted one any state will do."""
         lives = _Lives(self.jobs, self.former_jobs, lambda _job: None)
-        for job in gone:
-            lives.remove(job)
-        for job in put:
-            lives.put(job)
+        lives.follow(put, gone, self.instances)
         return evolve(self, jobs=lives.present.closed(), former_jobs=lives.former.closed())
 
     def with_services(self, put: Iterable[BrokerService] = (), gone: Iterable[BrokerService] = ()) -> Snapshot:
@@ -185,7 +183,14 @@ class _Lives(Generic[_B]):
         self.former: _Groups[_B] = _Groups(former)
         self._place: Callable[[_B], NodeName | None] = place
 
-    def put(self, broker: _B) -> None:
+    def follow(self, put: Iterable[_B], gone: Iterable[_B], instances: Container[ObjectKey]) -> None:
+        for broker in gone:
+            self._remove(broker)
+        for broker in put:
+            self._put(broker)
+        self.former.drop(lambda instance: instance not in instances)
+
+    def _put(self, broker: _B) -> None:
         members = self.present[broker.instance]
         old = members.get(broker.key)
         members[broker.key] = broker
@@ -195,7 +200,7 @@ class _Lives(Generic[_B]):
         elif broker.uid:
             self._forget(broker)
 
-    def remove(self, broker: _B) -> None:
+    def _remove(self, broker: _B) -> None:
         old = self.present[broker.instance].pop(broker.key, None)
         if old is not None:
             self._remember(old)

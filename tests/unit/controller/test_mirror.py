@@ -6,8 +6,9 @@ from attrs import evolve
 
 from akri.controller.mirror import Change, Mirror
 from akri.controller.world import World, report_key
-from akri.core.ids import NodeName
-from akri.core.metadata import OwnerReference
+from akri.core.ids import ConfigurationName, NodeName
+from akri.core.instance import Instance
+from akri.core.metadata import ObjectMeta, OwnerReference
 from akri.core.reports import DiscoveryReport
 from akri.ports import Alive, Gone, Put, Reset
 from akri.scheduling.model import BrokerPod, CreateJob, CreatePod, DeleteService, NodeState, Phase
@@ -67,6 +68,7 @@ def test_a_world_is_complete_when_all_watches_have_spoken() -> None:
 def test_changes_reach_the_snapshot_in_their_order() -> None:
     world = World()
     world.nodes.take(Put(NodeState(NodeName("a"))))
+    world.instances.take(Put(Instance(ObjectMeta(key("i")), ConfigurationName("cam"), "", 1)))
     world.pods.take(Put(POD))
     failed = evolve(POD, phase=Phase.FAILED)
     world.pods.take(Put(failed))

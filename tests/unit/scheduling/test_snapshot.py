@@ -15,6 +15,7 @@ DEVICE = key("cam-aaaaaa")
 POD = BrokerPod(key("p"), "1", DEVICE, NodeName("a"), Phase.RUNNING)
 OTHER = BrokerPod(key("o"), "2", DEVICE, NodeName("b"), Phase.RUNNING)
 JOB = BrokerJob(key("j"), "1", DEVICE)
+WITH = EMPTY.with_instances([instance("a")])
 
 
 def test_the_empty_one_knows_no_nodes_and_the_default_one_does() -> None:
@@ -76,7 +77,7 @@ def test_pods_are_grouped_by_instance_in_the_order_of_their_names() -> None:
 
 def test_a_pod_is_remembered_in_its_last_state_of_life() -> None:
     failed = evolve(POD, phase=Phase.FAILED)
-    alive = EMPTY.with_pods([POD]).with_pods([failed])
+    alive = WITH.with_pods([POD]).with_pods([failed])
     assert alive.former_pods == {}
     leaving = alive.with_pods([evolve(failed, deleting=True)])
     assert leaving.former_pods == {DEVICE: (failed,)}
@@ -93,27 +94,35 @@ def test_a_pod_is_remembered_in_its_last_state_of_life() -> None:
 
 def test_one_pod_is_remembered_for_each_place() -> None:
     renamed = evolve(POD, key=key("r"), uid="3")
-    gone = EMPTY.with_pods([POD, OTHER]).with_pods(gone=[POD, OTHER])
+    gone = WITH.with_pods([POD, OTHER]).with_pods(gone=[POD, OTHER])
     assert gone.former_pods == {DEVICE: (OTHER, POD)}
-    first = EMPTY.with_pods([POD, renamed])
+    first = WITH.with_pods([POD, renamed])
     assert first.with_pods(gone=[POD, renamed]).former_pods == {DEVICE: (renamed,)}
 
 
 def test_what_was_never_seen_alive_is_not_remembered() -> None:
     asked = evolve(POD, uid="")
-    assert EMPTY.with_pods([asked]).with_pods(gone=[asked]).former_pods == {}
-    assert EMPTY.with_pods([asked]).with_pods([POD]).former_pods == {}
-    assert EMPTY.with_pods([evolve(POD, deleting=True)]).with_pods(gone=[POD]).former_pods == {}
-    replaced = EMPTY.with_pods([POD]).with_pods([evolve(POD, uid="7", deleting=True)])
+    assert WITH.with_pods([asked]).with_pods(gone=[asked]).former_pods == {}
+    assert WITH.with_pods([asked]).with_pods([POD]).former_pods == {}
+    assert WITH.with_pods([evolve(POD, deleting=True)]).with_pods(gone=[POD]).former_pods == {}
+    replaced = WITH.with_pods([POD]).with_pods([evolve(POD, uid="7", deleting=True)])
     assert replaced.former_pods == {}
 
 
 def test_one_job_is_remembered_for_each_instance() -> None:
     second = evolve(JOB, key=key("k"), uid="2")
-    first = EMPTY.with_jobs([JOB, second]).with_jobs(gone=[JOB, second])
+    first = WITH.with_jobs([JOB, second]).with_jobs(gone=[JOB, second])
     assert first.former_jobs == {DEVICE: (second,)}
     assert first.jobs == {}
     assert first.with_jobs([evolve(JOB, uid="3")]).former_jobs == {}
+
+
+def test_brokers_of_an_instance_that_is_gone_are_not_remembered() -> None:
+    forsaken = WITH.with_pods([POD, OTHER]).with_jobs([JOB]).with_pods(gone=[OTHER]).with_instances(gone=[DEVICE])
+    leaving = forsaken.with_pods([evolve(POD, deleting=True)]).with_jobs([evolve(JOB, deleting=True)])
+    assert (leaving.former_pods, leaving.former_jobs) == ({}, {})
+    ended = leaving.with_pods(gone=[POD]).with_jobs(gone=[JOB])
+    assert (ended.pods, ended.jobs, ended.former_pods, ended.former_jobs) == ({}, {}, {}, {})
 
 
 def test_services_are_grouped_by_owner() -> None:
