@@ -117,7 +117,8 @@ class _Attempt:
                 case Steps(steps):
                     outcomes = await asyncio.gather(*(self._do(step) for step in steps))
                     failed = [self._failed(outcome) for outcome in outcomes]
-                    attempt = attempt + 1 if any(failed) else 0
+                    # A fence that succeeds between two claims that fail is no reason to try faster again.
+                    attempt += any(failed)
             await self._pause(attempt)
 
     def _decide(self) -> Grant | Denial | Steps:

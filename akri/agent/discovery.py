@@ -94,7 +94,6 @@ class _Stream:
     configuration: Configuration
     certain: bool = field(kw_only=True)
     closed: bool = False
-    failures: int = 0
 
     @property
     def key(self) -> ObjectKey:
@@ -113,9 +112,12 @@ class _Stream:
             error = f"no discovery handler {self.name} is registered on this node; registered: {known}"
             self._report(HandlerReport(self.name, "", error=error))
             return
+        clock, failures, opened = self.owner.clock, 0, self.owner.clock.now()
         while await self._ask(factory):
-            self.failures += 1
-            await self.owner.clock.sleep(NETWORK_BACK_OFF.seconds(self.failures, self.owner.clock.random()))
+            # An answer alone is no sign of health: a stream that breaks after each one would be opened without end.
+            failures = 1 if clock.now() - opened > NETWORK_BACK_OFF.most else failures + 1
+            await clock.sleep(NETWORK_BACK_OFF.seconds(failures, clock.random()))
+            opened = clock.now()
 
     async def _ask(self, factory: HandlerFactory) -> bool:
         """Follow one stream to its end; tell whether to ask again."""
@@ -135,7 +137,7 @@ class _Stream:
         except Exception as error:
             # A handler is other people's code: whatever it raises is its report.
             _logger.exception("discovery failed configuration=%s handler=%s", self.key, self.name)
-            self._failed(f"discovery handler {self.name} failed: {type(error).__name__}: {error}")
+            self._say(error=f"discovery handler {self.name} failed: {type(error).__name__}: {error}")
         finally:
             self.lost()
         return True
@@ -156,7 +158,6 @@ class _Stream:
     def _take(self, snapshot: Snapshot) -> None:
         if self.closed:
             return
-        self.failures = 0
         gone: set[DeviceId] = set(snapshot.gone_ids)
         endpoint = self.owner.presence[self.key].endpoint(EMBEDDED)
         if self.certain and endpoint is not None:

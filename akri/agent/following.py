@@ -22,12 +22,12 @@ async def follow(
     """Hand every event of the watch of this name to `take`, until cancelled."""
     failures = 0
     while True:
+        opened = clock.now()
         events: AsyncIterator[WatchEvent[_T]] | None = None
         try:
             events = watch()
             async for event in events:
                 take(event)
-                failures = 0
             _logger.info("a watch ended watch=%s", name)
         except (AkriError, OSError) as error:
             _logger.warning("a watch failed watch=%s error=%s", name, error)
@@ -36,5 +36,6 @@ async def follow(
         finally:
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
-        failures += 1
+        # An event alone is no sign of health: a watch that breaks after each one would be opened without end.
+        failures = 1 if clock.now() - opened > NETWORK_BACK_OFF.most else failures + 1
         await clock.sleep(NETWORK_BACK_OFF.seconds(failures, clock.random()))

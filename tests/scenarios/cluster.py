@@ -222,8 +222,13 @@ class Node:
 
 
 def _spec(node: NodeName, asked: Mapping[ResourceName, int], init: Mapping[ResourceName, int] | None, containers: int) -> JsonObject:
-    main: list[JsonObject] = [{"name": f"main-{index}", "resources": {"limits": dict(asked)}} for index in range(containers)]
-    inits: list[JsonObject] = [{"name": "init", "resources": {"limits": dict(init)}}] if init else []
+    main: list[JsonObject] = [
+        {"name": f"main-{index}", "resources": {"limits": {str(name): count for name, count in asked.items()}}}
+        for index in range(containers)
+    ]
+    inits: list[JsonObject] = (
+        [{"name": "init", "resources": {"limits": {str(name): count for name, count in init.items()}}}] if init else []
+    )
     return {"nodeName": node, "initContainers": inits, "containers": main}
 
 

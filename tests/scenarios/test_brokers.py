@@ -13,7 +13,7 @@ from akri.controller.controller import Controller
 from akri.core.configuration import BrokerSpec, JobBroker, PodBroker
 from akri.core.ids import ConfigurationName, NodeName, ObjectKey
 from akri.core.instance import ANNOTATION_GENERATION, Instance
-from akri.core.metadata import ObjectMeta, OwnerReference
+from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
 from akri.platforms.local.jobs import JobRunner
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
@@ -21,6 +21,8 @@ from akri.scheduling.model import ANNOTATION_ATTEMPT, Phase
 from akri.testing.clock import VirtualClock
 from tests.scenarios.brokers import BROKER
 from tests.scenarios.cluster import configuration
+
+JOB: JsonObject = {"template": {"spec": BROKER}, "backoffLimit": 0}
 
 
 @define(eq=False)
@@ -100,8 +102,7 @@ async def test_c1_a_broker_that_fails_at_once_is_tried_again_ever_more_rarely_an
 
 
 async def test_c1_a_job_that_no_node_admits_is_replaced_with_back_off() -> None:
-    template = {"template": {"spec": BROKER}, "backoffLimit": 0}
-    async with _world(JobBroker(template)) as it:
+    async with _world(JobBroker(JOB)) as it:
         pod: Pod | None = None
         waits: list[float] = []
         jobs: list[str] = []
@@ -117,8 +118,7 @@ async def test_c1_a_job_that_no_node_admits_is_replaced_with_back_off() -> None:
 
 
 async def test_c1_a_job_whose_program_fails_is_left_as_it_ended() -> None:
-    template = {"template": {"spec": BROKER}, "backoffLimit": 0}
-    async with _world(JobBroker(template)) as it:
+    async with _world(JobBroker(JOB)) as it:
         _, pod = await it.next_pod()
         await it.run(pod, 1.0)
         (job,) = it.store.jobs

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from akri.core.errors import AdmissionError
-from akri.testing.faults import Conflict, Fault, Late, LostAfter, LostBefore, Slow
+from akri.testing.faults import Conflict, Fault, Late, LostAfter, LostBefore, Operation, Slow
 from tests.scenarios.cluster import Cluster, Node, cluster, configuration, device, resource
 
 
@@ -72,6 +72,11 @@ async def test_s6_of_two_nodes_that_race_for_the_last_slot_exactly_one_wins_ever
         await it.apply(configuration())
         for number in range(25):
             await it.until(lambda: all(node.healthy("cam-8120fe") for node in it.nodes))
+            for node in it.nodes:
+                # Both have decided before either write arrives; each is the quicker one in turn, and the watches break in between.
+                node.orders.add("claim", Slow(before=0.1 + 0.01 * it.clock.random(), after=0.1 * (number % 3)))
+                if number % 5 == 4:
+                    node.platform.cut_watches(0.3)
             tries = [asyncio.ensure_future(node.ask(f"{node.name}-{number}", {resource("cam-8120fe"): 1})) for node in it.nodes]
             await it.settle(*tries)
             results = await asyncio.gather(*tries, return_exceptions=True)
@@ -90,16 +95,15 @@ async def test_s8_one_write_per_claim_and_one_per_release_whatever_the_number_of
         await it.apply(configuration())
         await it.clock.advance(2)
         before = it.instance().metadata.revision
-        writes = {
-            operation: [node.platform.counts[operation] for node in it.nodes] for operation in ("claim", "release", "fence", "update")
-        }
+        operations: tuple[Operation, ...] = ("claim", "release", "fence", "update")
+        writes = {operation: [node.platform.counts[operation] for node in it.nodes] for operation in operations}
         pod = await it.nodes[0].run_pod("user", {resource(level): 1})
         await it.clock.advance(2)
         assert it.instance().metadata.revision > before
         await pod.delete()
         await it.until(lambda: not it.usages())
         await it.clock.advance(2)
-        after = {operation: [node.platform.counts[operation] for node in it.nodes] for operation in writes}
+        after = {operation: [node.platform.counts[operation] for node in it.nodes] for operation in operations}
         assert after["claim"] == [writes["claim"][0] + 1, *writes["claim"][1:]]
         assert after["release"] == [writes["release"][0] + 1, *writes["release"][1:]]
         assert (after["fence"], after["update"]) == (writes["fence"], writes["update"])
