@@ -46,7 +46,7 @@ class Discovery:
     on_change: Callable[[ObjectKey], None]
     presence: dict[ObjectKey, Presence] = field(factory=dict[ObjectKey, Presence])
     reports: dict[ObjectKey, HandlerReport] = field(factory=dict[ObjectKey, HandlerReport])
-    _streams: dict[ObjectKey, _Stream] = field(factory=dict)
+    _streams: dict[ObjectKey, _Stream] = field(factory=lambda: dict[ObjectKey, _Stream]())  # noqa: PLW0108 - the class follows below
     _tasks: dict[ObjectKey, asyncio.Task[None]] = field(factory=dict[ObjectKey, asyncio.Task[None]])
 
     async def run(self, changed: asyncio.Event) -> None:

@@ -252,8 +252,8 @@ class Inventory:
 
     async def _tell_lost(self, configuration: ObjectKey, slot: SlotId, why: str) -> None:
         last = self.state.evidence.last
-        listed = last.users.get(Resource(configuration, ByInstance(slot.instance)).name, {}) if last else {}
-        user = listed.get(PluginDeviceId(str(slot)), "that is gone")
+        listed = last.users.get(Resource(configuration, ByInstance(slot.instance)).name) if last else None
+        user = (listed or {}).get(PluginDeviceId(str(slot)), "that is gone")
         message = f"pod {user} on {self.state.node} uses slot {slot}, which this node lost and cannot have back: {why}"
         about = ObjectKey(configuration.namespace, slot.instance)
         await tell(self.platform, Event("Instance", about, Reason.SLOT_LOST, message, warning=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -62,7 +62,7 @@ class Brokers:
 
 
 @asynccontextmanager
-async def controlled(it: Cluster) -> AsyncIterator[Brokers]:
+async def controlled(it: Cluster) -> AsyncGenerator[Brokers]:
     """Run a controller over the cluster's store."""
     task = asyncio.create_task(Controller(it.store.cluster(), it.clock).run())
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -270,7 +270,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(*devices: Device, nodes: int = 1, shared: bool = True) -> AsyncIterator[Cluster]:
+async def cluster(*devices: Device, nodes: int = 1, shared: bool = True) -> AsyncGenerator[Cluster]:
     """Make a cluster whose nodes all see these devices, or each the same ids as devices of its own."""
     made: list[Node] = []
     clock = VirtualClock(busy=lambda: any(node.busy for node in made))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -60,7 +60,7 @@ class _World:
 
 
 @asynccontextmanager
-async def _world(broker: BrokerSpec) -> AsyncIterator[_World]:
+async def _world(broker: BrokerSpec) -> AsyncGenerator[_World]:
     """Run a controller over one node that sees one device."""
     clock = VirtualClock()
     store = MemoryStore(clock)

@@ -15,10 +15,9 @@ from akri.core.instance import Instance
 from akri.core.reports import Event, Reason
 from akri.core.usage import Usage
 from akri.platforms.local.memory import MemoryStore
-from akri.platforms.local.node import LocalNode
 from akri.ports import Outcome, Refusal, Refused
 from akri.testing.clock import VirtualClock
-from akri.testing.faults import Cut, LostBefore, Slow
+from akri.testing.faults import Cut, FaultyNodePlatform, LostBefore, Orders, Slow
 from tests.unit.agent.world import NODE, World, agent_world, configuration, device, ids, key, resource
 
 
@@ -61,7 +60,7 @@ async def test_devices_that_do_not_go_into_one_container_are_given_back() -> Non
         assert it.usages() == {}
 
 
-class _Refusing(LocalNode):
+class _Refusing(FaultyNodePlatform):
     """A node whose claims are refused for ever, or that cannot read, or not tell."""
 
     refusal = Refusal.FORBIDDEN
@@ -77,7 +76,7 @@ class _Refusing(LocalNode):
 async def test_a_refusal_that_is_final_is_not_tried_again(refusal: Refusal, caplog: pytest.LogCaptureFixture) -> None:
     clock = VirtualClock()
     store = MemoryStore(clock)
-    platform = _Refusing(store._tables, NODE)
+    platform = _Refusing(store.node(NODE), Orders(), clock)
     platform.refusal = refusal
     async with agent_world(device("foo0"), store=store, clock=clock, platform=platform) as it:
         await store.apply(configuration())
@@ -89,7 +88,7 @@ async def test_a_refusal_that_is_final_is_not_tried_again(refusal: Refusal, capl
         assert "an event could not be delivered reason=SlotRefused" in caplog.text
 
 
-class _Failing(LocalNode):
+class _Failing(FaultyNodePlatform):
     """A node whose writes raise."""
 
     error: Exception = OSError("no route")
@@ -105,7 +104,7 @@ class _Failing(LocalNode):
 async def test_a_platform_that_raises_leaves_an_unknown_outcome_and_ends_nothing(error: Exception) -> None:
     clock = VirtualClock()
     store = MemoryStore(clock)
-    platform = _Failing(store._tables, NODE)
+    platform = _Failing(store.node(NODE), Orders(), clock)
     platform.error = error
     async with agent_world(device("foo0"), store=store, clock=clock, platform=platform) as it:
         await store.apply(configuration())
@@ -195,5 +194,5 @@ async def test_locks_go_with_their_instances() -> None:
             it.end("cam")
             await it.clock.advance(12)
             assert instance.nodes == (NodeName("node-a"),)
-        assert len(it.agent.claims.writes._locks) == 0
-        assert len(it.agent.claims._turns) == 0
+        assert len(it.agent.claims.writes._locks) == 0  # pyright: ignore[reportPrivateUsage]
+        assert len(it.agent.claims._turns) == 0  # pyright: ignore[reportPrivateUsage]

@@ -9,9 +9,8 @@ from akri.core.evidence import Listing
 from akri.core.metadata import JsonObject
 from akri.core.reports import Event, Reason
 from akri.platforms.local.memory import MemoryStore
-from akri.platforms.local.node import LocalNode
 from akri.testing.clock import VirtualClock
-from akri.testing.faults import Conflict, LostAfter, LostBefore, Slow
+from akri.testing.faults import Conflict, FaultyNodePlatform, LostAfter, LostBefore, Orders, Slow
 from tests.unit.agent.world import NODE, agent_world, configuration, device, key, resource
 
 _SPEC: JsonObject = {"nodeName": "node-a", "containers": [{"name": "main", "resources": {"limits": {"akri.sh/cam-8120fe": 1}}}]}
@@ -130,7 +129,7 @@ async def test_a_release_that_fails_is_tried_again_and_holds_up_no_other(fault: 
         assert not list(it.agent.state.doubtful())
 
 
-class _Mute(LocalNode):
+class _Mute(FaultyNodePlatform):
     """A node whose events cannot be delivered."""
 
     async def emit(self, event: Event) -> None:
@@ -140,7 +139,7 @@ class _Mute(LocalNode):
 async def test_news_that_cannot_be_told_stop_nothing(caplog: pytest.LogCaptureFixture) -> None:
     clock = VirtualClock()
     store = MemoryStore(clock)
-    async with agent_world(device("foo0"), store=store, clock=clock, platform=_Mute(store._tables, NODE)) as it:
+    async with agent_world(device("foo0"), store=store, clock=clock, platform=_Mute(store.node(NODE), Orders(), clock)) as it:
         await store.apply(configuration())
         await clock.advance(1)
         await it.allocate("cam", "cam-0")

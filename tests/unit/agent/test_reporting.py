@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from akri.core.errors import NotPermittedError, OutcomeUnknownError
 from akri.core.reports import DiscoveryReport
 from akri.platforms.local.memory import MemoryStore
-from akri.platforms.local.node import LocalNode
 from akri.testing.clock import VirtualClock
-from akri.testing.faults import Slow
+from akri.testing.faults import FaultyNodePlatform, Orders, Slow
 from tests.unit.agent.world import NODE, agent_world, configuration, device, key
 
 
@@ -49,8 +46,10 @@ async def test_a_report_of_a_configuration_that_is_gone_is_forgotten() -> None:
         await it.clock.advance(1)
         await it.store.delete(key("cam"))
         await it.clock.advance(1)
-        assert it.agent.reporting._published == {}
         assert it.store.reports == ()
+        await it.store.apply(configuration())
+        await it.clock.advance(1)
+        assert len(it.store.reports) == 1
 
 
 async def test_a_report_that_takes_long_holds_up_no_other() -> None:
@@ -65,25 +64,24 @@ async def test_a_report_that_takes_long_holds_up_no_other() -> None:
         assert len(it.store.reports) == 2
 
 
-class _Failing(LocalNode):
+class _Failing(FaultyNodePlatform):
     """A node whose first reports raise."""
 
-    errors: list[Exception]
+    errors: tuple[Exception, ...] = (OSError("one"), OutcomeUnknownError("two"), NotPermittedError("three"), RuntimeError("four"))
 
     async def publish_report(self, report: DiscoveryReport) -> None:
         if self.errors:
-            raise self.errors.pop(0)
+            error, self.errors = self.errors[0], self.errors[1:]
+            raise error
         await super().publish_report(report)
 
 
 async def test_a_report_that_fails_in_any_way_is_logged_and_written_later(caplog: pytest.LogCaptureFixture) -> None:
     clock = VirtualClock()
     store = MemoryStore(clock)
-    platform = _Failing(store._tables, NODE)
-    platform.errors = [OSError("one"), OutcomeUnknownError("two"), NotPermittedError("three"), RuntimeError("four")]
+    platform = _Failing(store.node(NODE), Orders(), clock)
     async with agent_world(device("foo0"), store=store, clock=clock, platform=platform):
         await store.apply(configuration())
         await clock.advance(60)
         assert len(store.reports) == 1
         assert caplog.text.count("not published report=default/cam") == 4
-        await asyncio.sleep(0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import cast
 
 from attrs import define, field
 
@@ -19,8 +18,9 @@ from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta
 from akri.core.reports import Event, Reason
 from akri.discovery.embedded import HandlerFactory
+from akri.discovery.handler import Handler
 from akri.platforms.local.memory import MemoryStore
-from akri.ports import NodePlatform
+from akri.ports import Clock, NodePlatform
 from akri.testing.clock import VirtualClock
 from akri.testing.faults import FaultyNodePlatform, Orders
 from akri.testing.source import ScriptedSource
@@ -141,7 +141,7 @@ async def agent_world(
     plugins: Plugins | None = None,
     users: dict[ResourceName, dict[PluginDeviceId, ObjectKey]] | None = None,
     watch_pods: bool = True,
-) -> AsyncIterator[World]:
+) -> AsyncGenerator[World]:
     """Run the agent of one node that sees these devices. At the end it must still run."""
     clock = clock or VirtualClock()
     store = store or MemoryStore(clock)
@@ -156,8 +156,10 @@ async def agent_world(
         await asyncio.sleep(0)
         return Listing(clock.now(), {name: dict(used) for name, used in listed.items()})
 
-    scripted = {HANDLER: cast("HandlerFactory", lambda *_: source)}
-    agent = Agent(NODE, faulty, clock, {**scripted, **(handlers or {})}, plugins, list_pods or list_users, watch_pods=watch_pods)
+    def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
+        return source
+
+    agent = Agent(NODE, faulty, clock, {HANDLER: make, **(handlers or {})}, plugins, list_pods or list_users, watch_pods=watch_pods)
     task = asyncio.create_task(agent.run())
     await clock.settle()
     try:
