@@ -41,7 +41,7 @@ from akri.testing.source import ScriptedSource
 __all__ = ["HANDLER", "Cluster", "Node", "RunningPod", "cluster", "configuration", "device", "resource"]
 
 HANDLER = HandlerName("scripted")
-_PATIENCE = 2.0
+_PATIENCE = 1.0
 
 
 def device(device_id: str, **properties: str) -> Device:
@@ -155,7 +155,7 @@ class Node:
     def _registering(self) -> bool:
         """Tell whether a resource is on its way to the kubelet; one that gets nowhere may wait for time to pass, so patience ends."""
         now = time.monotonic()
-        missing = self.agent.state.resources.keys() - self.host.streaming
+        missing = self.agent.state.resources.keys() - self.host.streaming if self._tasks else set[ResourceName]()
         self._connecting = {name: self._connecting.get(name, now) for name in missing}
         return any(now - since < _PATIENCE for since in self._connecting.values())
 
