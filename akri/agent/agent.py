@@ -134,6 +134,7 @@ class Agent:
     def _take(self, one: ConfigurationObservation) -> None:
         # One that became unreadable keeps its last usable state: what runs is not taken away by a slip in an edit.
         before = self.state.configurations.get(one.key)
+        self.state.members += before is None or before.metadata.uid != one.metadata.uid
         if isinstance(one, Configuration):
             self.state.configurations[one.key] = one
         elif before is not None and before.metadata.uid != one.metadata.uid:
@@ -142,6 +143,7 @@ class Agent:
 
     def _drop(self, key: ObjectKey) -> None:
         self.state.configurations.pop(key, None)
+        self.state.members += 1
         self._discovered(key)
 
     def _instances(self, event: WatchEvent[Instance]) -> None:

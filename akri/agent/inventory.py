@@ -30,7 +30,7 @@ from akri.core.naming import name_collisions
 from akri.core.reports import Event, Reason
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.core.usage import HeldByNode
-from akri.ports import Clock, Done, NodePlatform, Outcome, Refused, Unknown
+from akri.ports import Clock, Done, NodePlatform, Outcome, Refusal, Refused, Unknown
 
 __all__ = ["Inventory"]
 
@@ -60,6 +60,7 @@ class Inventory:
     decided: dict[ObjectKey, Reconciliation] = field(factory=dict[ObjectKey, Reconciliation])
     refused: dict[ObjectKey, str] = field(factory=dict[ObjectKey, str])
     _unnamed: set[ObjectKey] = field(factory=set[ObjectKey])
+    _members: int = -1
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _due: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
     _not_before: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
@@ -100,6 +101,9 @@ class Inventory:
 
     def _find_collisions(self) -> set[ObjectKey]:
         """Find out who may not have its name; return the Configurations for which that changed."""
+        if self._members == self.state.members:
+            return set()
+        self._members = self.state.members
         instances = [instance for known in self.state.instances.values() for instance in known.values()]
         refusals = name_collisions(self.state.configurations.values(), instances)
         refused = {refusal.key: refusal.message for refusal in refusals if refusal.kind == "Configuration"}
@@ -200,6 +204,8 @@ class Inventory:
         match outcome:
             case Done():
                 await self._announce(about, command)
+                return True
+            case Refused(Refusal.MISSING):
                 return True
             case Refused(_, trouble) | Unknown(trouble):
                 _logger.warning("not done command=%s instance=%s cause=%s", type(command).__name__, about, trouble)

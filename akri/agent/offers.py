@@ -45,7 +45,9 @@ class Offers:
     _seen: dict[ResourceName, tuple[SlotTable, bool, Mapping[PluginDeviceId, bool]]] = field(
         factory=dict[ResourceName, tuple[SlotTable, bool, Mapping[PluginDeviceId, bool]]]
     )
-    _sent: dict[ResourceName, Mapping[PluginDeviceId, bool]] = field(factory=dict[ResourceName, Mapping[PluginDeviceId, bool]])
+    _sent: dict[ResourceName, tuple[Mapping[PluginDeviceId, bool], bool]] = field(
+        factory=dict[ResourceName, tuple[Mapping[PluginDeviceId, bool], bool]]
+    )
 
     def update(self, configuration: ObjectKey, *, refused: bool = False) -> None:
         """Offer what the state says about one Configuration; nothing of a refused one, or of one that is gone."""
@@ -82,9 +84,10 @@ class Offers:
         return seen[2]
 
     def _offer(self, name: ResourceName, devices: Mapping[PluginDeviceId, bool]) -> None:
-        if self._sent.get(name) != devices:
-            self._sent[name] = devices
-            self.plugins.offer(name, devices, in_use=bool(self.state.evidence.listed_ids(name)))
+        in_use = bool(self.state.evidence.listed_ids(name))
+        if self._sent.get(name) != (devices, in_use):
+            self._sent[name] = (devices, in_use)
+            self.plugins.offer(name, devices, in_use=in_use)
 
     def _linger(self, name: ResourceName, resource: Resource) -> None:
         used = self.state.evidence.listed_ids(name)

@@ -55,6 +55,7 @@ class NodeState:
     devices: for each Configuration, the device to hand out for each Instance that this node serves.
     resources: what was last offered to the kubelet. answered: the slot that an id stood for in the last Allocate answer
     of this process. heard_at: when the watch of Instances last delivered anything. changed: Configurations to look at again.
+    members: counts Configurations and Instances that came or went.
     """
 
     node: NodeName
@@ -64,6 +65,7 @@ class NodeState:
     instances: dict[ObjectKey, dict[ObjectKey, Instance]] = field(factory=dict[ObjectKey, dict[ObjectKey, Instance]])
     devices: dict[ObjectKey, Mapping[InstanceName, Device]] = field(factory=dict[ObjectKey, Mapping[InstanceName, Device]])
     resources: dict[ResourceName, Resource] = field(factory=dict[ResourceName, Resource])
+    members: int = 0
     answered: dict[ResourceName, dict[PluginDeviceId, SlotId]] = field(factory=dict[ResourceName, dict[PluginDeviceId, SlotId]])
     changed: set[ObjectKey] = field(factory=set[ObjectKey])
     _tables: dict[ObjectKey, dict[InstanceName, SlotTable]] = field(factory=dict[ObjectKey, dict[InstanceName, SlotTable]])
@@ -76,6 +78,7 @@ class NodeState:
         same = before is not None and before.metadata.uid == instance.metadata.uid
         if same and before is not None and instance.metadata.revision <= before.metadata.revision:
             return
+        self.members += not same
         known[instance.key] = instance
         self._observe_table(configuration, instance)
         self.changed.add(configuration)
@@ -95,6 +98,7 @@ class NodeState:
             instance = known.get(key)
             if instance is not None and uid in {"", instance.metadata.uid}:
                 del known[key]
+                self.members += 1
                 self._tables.get(configuration, {}).pop(instance.name, None)
                 self.changed.add(configuration)
 
