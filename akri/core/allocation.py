@@ -14,7 +14,7 @@ from attrs import field, frozen
 from akri.core.errors import AkriError, ClaimRefusedError, DeviceUnavailableError
 from akri.core.ids import ConfigurationName, InstanceName, NodeName, PluginDeviceId, SlotId, VirtualDeviceId
 from akri.core.slots import Claimable, Fence, Held, Ours, SlotTable, Taken
-from akri.core.usage import Free, HeldByConfiguration, HeldByNode, Usage, print_usage
+from akri.core.usage import HeldByConfiguration, HeldByNode, print_usage
 
 __all__ = [
     "Binding",
@@ -162,20 +162,18 @@ def _step(view: _View, binding: Binding) -> Step | None:
     assert_never(state)
 
 
-def _taken(slot: SlotId, holder: Usage | None) -> ClaimRefusedError:
+def _taken(slot: SlotId, holder: HeldByNode | HeldByConfiguration | None) -> ClaimRefusedError:
     if holder is None:
         return ClaimRefusedError(f"slot {slot} cannot be claimed: it is beyond the capacity, or its usage cannot be read")
     return ClaimRefusedError(f"slot {slot} is held by {_who(holder)}", print_usage(holder))
 
 
-def _who(usage: Usage) -> str:
+def _who(usage: HeldByNode | HeldByConfiguration) -> str:
     match usage:
         case HeldByConfiguration(virtual, node):
             return f"{node} (as {virtual})"
         case HeldByNode(node):
             return node
-        case Free():
-            return "nobody"
     assert_never(usage)
 
 

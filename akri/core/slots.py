@@ -67,7 +67,7 @@ class Fence:
 class Taken:
     """The slot cannot be had; `holder` is who has it, None where nobody can tell (the text is unreadable)."""
 
-    holder: Usage | None
+    holder: HeldByNode | HeldByConfiguration | None
 
 
 SlotState: TypeAlias = Ours | Claimable | Fence | Taken
