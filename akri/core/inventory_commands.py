@@ -25,6 +25,7 @@ __all__ = [
     "Moved",
     "Reconciliation",
     "Serving",
+    "Settled",
     "Standing",
     "Update",
     "Waiting",
