@@ -13,7 +13,6 @@ from attrs import define, field
 
 from akri.agent.claims import Claims
 from akri.agent.discovery import Discovery
-from akri.agent.following import follow
 from akri.agent.inventory import Inventory
 from akri.agent.offers import Offers, Plugins
 from akri.agent.releases import ListPods, Releases
@@ -26,6 +25,7 @@ from akri.core.evidence import Evidence, PodObservation
 from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.instance import Instance
 from akri.discovery.embedded import HandlerFactory
+from akri.platforms.following import follow
 from akri.ports import Alive, Clock, ConfigurationObservation, Gone, NodePlatform, Put, Reset, WatchEvent
 
 __all__ = ["Agent"]

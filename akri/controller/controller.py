@@ -11,12 +11,12 @@ from typing import Final, TypeVar, assert_never
 from akri.controller import telling
 from akri.controller.effects import effect_seen
 from akri.controller.expectations import Expectations, target
-from akri.controller.following import follow
 from akri.controller.reporting import Reporting
 from akri.controller.settings import ControllerSettings
 from akri.controller.world import Feed, World
 from akri.core.errors import AkriError
 from akri.core.retry import NETWORK_BACK_OFF
+from akri.platforms.following import follow
 from akri.ports import Clock, ClusterPlatform, Done, Outcome, Refusal, Refused, Unknown, WatchEvent
 from akri.scheduling.model import Action
 from akri.scheduling.placement import FIRST_NODES, Placement

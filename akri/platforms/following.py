@@ -1,4 +1,4 @@
-"""Follows a watch for as long as the agent runs. A watch that ends or fails is opened again; nothing ends the process."""
+"""Follows a watch of a platform for as long as its reader runs. A watch that ends or fails is opened again; nothing ends the process."""
 
 from __future__ import annotations
 

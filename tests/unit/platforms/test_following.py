@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from akri.agent.following import follow
 from akri.core.errors import OutcomeUnknownError
+from akri.platforms.following import follow
 from akri.ports import Alive, Reset, WatchEvent
 from akri.testing.clock import VirtualClock
 
