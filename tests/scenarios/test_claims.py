@@ -148,3 +148,19 @@ async def test_s9_a_release_whose_answer_is_lost_never_frees_the_slot_of_the_nex
         await pod.delete()
         await it.until(lambda: not it.usages(), 60)
         assert await _agrees(it, node)
+
+
+@pytest.mark.parametrize("fault", [LostAfter(5.0), Late(15.0), Slow(before=15.0), Slow(after=30.0)])
+@pytest.mark.parametrize("level", ["cam", "cam-8120fe"])
+async def test_s9_a_slot_that_a_lost_claim_took_for_a_pod_that_was_rejected_is_free_again(level: str, fault: Fault) -> None:
+    async with cluster(device("foo0"), nodes=2) as it:
+        await it.apply(configuration())
+        node = it.nodes[0]
+        node.orders.add("claim", fault)
+        node.orders.add("fence", *[LostBefore(6.0)] * 4)
+        with pytest.raises(AdmissionError):
+            await node.run_pod("user", {resource(level): 1})
+        await it.clock.advance(60)
+        assert it.usages() == {}
+        assert await _agrees(it, node)
+        assert all(node.healthy("cam-8120fe") for node in it.nodes)
