@@ -123,23 +123,34 @@ class Releases:
         self.trouble, self._failures = trouble, self._failures + 1
 
     def _releases(self, held: Mapping[Id, tuple[Resource, tuple[Held, ...]]]) -> list[tuple[str, Coroutine[object, object, None]]]:
-        unused = [(held[id_][0], slot, id_) for id_ in self.state.evidence.releasable() if id_ in held for slot in held[id_][1]]
-        told = self.state.answered
-        late = [(resource, slot, None) for id_, (resource, slots) in held.items() for slot in strays({id_[1]: slots}, told.get(id_[0], {}))]
-        wanted = {str(slot.slot): (resource, slot, id_) for resource, slot, id_ in [*late, *unused]}
+        unused = [
+            (held[id_][0], slot, id_, self._unused) for id_ in self.state.evidence.releasable() if id_ in held for slot in held[id_][1]
+        ]
+        late = [(resource, slot, id_, self._late) for id_, (resource, _) in held.items() for slot in self._strays(id_)]
+        wanted = {str(slot.slot): (resource, slot, id_, why) for resource, slot, id_, why in [*late, *unused]}
         return [(slot, self._release(*work)) for slot, work in wanted.items() if slot not in self._busy]
 
-    async def _release(self, resource: Resource, held: Held, id_: Id | None) -> None:
-        """Free one slot; `id_` is what it is judged by, None for one that a late claim took."""
-
-        def allowed() -> bool:
-            return id_ is None or self.state.evidence.judge(id_).release
-
-        why = self.state.evidence.judge(id_).value if id_ else "a claim of it took effect too late to be used"
-        outcome = await self.writes.release(resource.configuration, held, allowed)
+    async def _release(self, resource: Resource, held: Held, id_: Id, why: Callable[[Id, Held], str]) -> None:
+        """Free one slot, if there still is a reason when its turn has come."""
+        reason = why(id_, held)
+        outcome = await self.writes.release(resource.configuration, held, lambda: bool(why(id_, held)))
         if isinstance(outcome, Done):
             about = ObjectKey(resource.configuration.namespace, held.slot.instance)
-            await tell(self.platform, Event("Instance", about, Reason.SLOT_RELEASED, f"slot {held.slot} is free: {why}"))
+            await tell(self.platform, Event("Instance", about, Reason.SLOT_RELEASED, f"slot {held.slot} is free: {reason}"))
+
+    def _unused(self, id_: Id, _held: Held) -> str:
+        verdict = self.state.evidence.judge(id_)
+        return verdict.value if verdict.release else ""
+
+    def _late(self, id_: Id, held: Held) -> str:
+        return "a claim of it took effect too late to be used" if held in self._strays(id_) else ""
+
+    def _strays(self, id_: Id) -> Sequence[Held]:
+        """Slots of an id that the kubelet was never told of, as far as this can be known by now."""
+        held = self.state.held().get(id_)
+        if held is None or not self.state.evidence.answered_long_ago(id_):
+            return ()
+        return strays({id_[1]: held[1]}, self.state.answered.get(id_[0], {}))
 
     def _unresolved(self) -> list[tuple[ObjectKey, SlotTable]]:
         return [(key, table) for key, table in self.state.doubtful() if str(table.key) not in self._busy]

@@ -224,9 +224,7 @@ def _bind_virtual(view: _View, wanted: tuple[VirtualDeviceId, ...]) -> tuple[Bin
         if virtual not in bound:
             bound[virtual] = _least_used(view, virtual, taken)
             taken.add(bound[virtual].instance)
-    return tuple(
-        Binding(PluginDeviceId(str(virtual)), bound[virtual], HeldByConfiguration(virtual, view.node)) for virtual in wanted
-    )
+    return tuple(Binding(PluginDeviceId(str(virtual)), bound[virtual], HeldByConfiguration(virtual, view.node)) for virtual in wanted)
 
 
 def _known_bindings(view: _View) -> Mapping[VirtualDeviceId, SlotId]:
@@ -302,7 +300,8 @@ def held_ids(level: Level, tables: Mapping[InstanceName, SlotTable]) -> Mapping[
 def strays(ids: Mapping[PluginDeviceId, tuple[Held, ...]], answered: Mapping[PluginDeviceId, SlotId]) -> tuple[Held, ...]:
     """Slots that a late claim took for an id which the kubelet was told to be another slot: nobody uses them.
 
-    ids: as `held_ids` gives them. answered: the slot that each id stood for in the last answer of this process.
+    ids: as `held_ids` gives them, those that `Evidence.answered_long_ago` allows. answered: the slot that each id stood for
+    in the last answer of this process.
     """
     told = [(answered[id_], slots) for id_, slots in ids.items() if id_ in answered]
     return tuple(held for slot, slots in told if slot in {held.slot for held in slots} for held in slots if held.slot != slot)

@@ -218,9 +218,8 @@ class Evidence:
         keys = listing.pods.union(*(users.values() for users in listing.users.values()))
         present = {pod.uid for pod in self.pods.values()}
         shown = self.shown & present | {self.pods[key].uid for key in keys if key in self.pods}
-        after = evolve(self, uses=uses, shown=shown, last=listing)
-        resources = {resource for resource, _ in uses}
-        return evolve(after, settled=self.settled | {name for name in resources if after._all_shown(name)})
+        settled = self.settled | {resource for resource, _ in uses if self._all_shown(resource, shown)}
+        return evolve(self, uses=uses, shown=shown, settled=settled, last=listing)
 
     def _holder(self, listing: Listing, id_: Id, use: Use) -> Holder | None:
         key = listing.users.get(id_[0], {}).get(id_[1])
@@ -229,11 +228,11 @@ class Evidence:
         pod = self.pods.get(key)
         return use.holder.seen_as(pod) if use.holder is not None and use.holder.key == key else Holder.first(key, pod)
 
-    def _all_shown(self, resource: ResourceName) -> bool:
+    def _all_shown(self, resource: ResourceName, shown: frozenset[str]) -> bool:
         if not self.watching:
             return True
         asking = (pod for pod in self.pods.values() if not pod.ended and pod.requests.get(resource, 0) > 0)
-        return self.synced and all(pod.uid in self.shown for pod in asking)
+        return self.synced and all(pod.uid in shown for pod in asking)
 
     def judge(self, id_: Id) -> Verdict:
         """Say whether a held id may be released, by rules a to d."""
@@ -263,6 +262,15 @@ class Evidence:
         listed = list(self.last.users.get(resource, {}).values()) if self.last else []
         active = (pod for pod in self.pods.values() if not pod.ended)
         return any(pod.requests.get(resource, 0) > listed.count(pod.key) for pod in active)
+
+    def answered_long_ago(self, id_: Id) -> bool:
+        """Whether the last answer for an id is so old that no container lives on that was told anything else before.
+
+        A former process of the agent may have told another slot to a pod that was deleted by force since: `strays` of an id
+        are released only if this is so.
+        """
+        use = self.uses.get(id_)
+        return use is not None and use.since is not None and self.last is not None and self.last.sent_at - use.since >= ABSENCE
 
     def releasable(self) -> Iterable[Id]:
         """Ids that may be released now."""

@@ -162,7 +162,7 @@ class Agent:
         self.run()
 
     def _strays(self, id_: Id, slots: tuple[Held, ...]) -> tuple[Held, ...]:
-        return strays({id_[1]: slots}, self.answered.get(id_[0], {}))
+        return strays({id_[1]: slots}, self.answered.get(id_[0], {})) if self.evidence.answered_long_ago(id_) else ()
 
     def _unused(self, id_: Id) -> bool:
         return self.evidence.judge(id_).release

@@ -39,6 +39,7 @@ class Container:
     ids: tuple[PluginDeviceId, ...] = ()
     bindings: tuple[Binding, ...] = ()
     alive: bool = False
+    granted_by: Agent | None = None
 
 
 @define(eq=False)
@@ -177,7 +178,7 @@ class Kubelet:
 
     def _granted(self, admission: Admission, container: Container, grant: Grant) -> None:
         resource = resource_of(container.wish.level)
-        container.bindings, container.alive = grant.bindings, True
+        container.bindings, container.alive, container.granted_by = grant.bindings, True, self.agent
         for id_ in container.ids:
             self.given[resource, id_] = admission.pod
             admission.reuse.discard((resource, id_))

@@ -104,7 +104,9 @@ class World:
             self.pass_time(wait)
 
     def answer_one(self, kubelet: Kubelet, rng: random.Random, *, lost: bool = False) -> None:
-        old = {key: binding.slot for _, container in kubelet.living() for key, binding in self._by_id(container)}
+        # A new process of the agent cannot know which of two slots a pod was told that has been deleted by force since.
+        known = [one for pod, one in kubelet.living() if pod.dies_at is None or one.granted_by is kubelet.agent]
+        old = {key: binding.slot for container in known for key, binding in self._by_id(container)}
         container = kubelet.answer(rng, lost=lost)
         if container is None:
             return

@@ -378,3 +378,14 @@ def test_what_a_fresh_start_assumes() -> None:
     fresh = Evidence(started=1.0)
     assert (fresh.watching, fresh.synced, fresh.current, fresh.uses, fresh.pods, fresh.last) == (True, False, None, {}, {}, None)
     assert fresh.reset_pods([]).synced
+
+
+@pytest.mark.parametrize(("last", "long"), [(20.0, True), (19.999, False)])
+def test_an_answer_is_long_ago_after_ten_seconds(last: float, long: bool) -> None:
+    assert used().list(listing(last)).answered_long_ago(ID) is long
+    assert not used().list(listing(last)).answered_long_ago(OTHER)
+    assert not used().list(listing(last)).allocating([ID]).answered_long_ago(ID)
+
+
+def test_without_a_list_no_answer_is_long_ago() -> None:
+    assert Evidence(started=0.0).answered([ID], 1.0).answered_long_ago(ID) is False
