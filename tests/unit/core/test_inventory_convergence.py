@@ -276,7 +276,7 @@ RACE = [
 @given(steps=STEPS, shared=st.booleans(), inherited=INHERITED)
 @example(steps=RACE, shared=True, inherited=[])
 @example(steps=RACE, shared=False, inherited=[])
-def test_e8_e10_all_nodes_converge_to_one_instance_for_each_device(steps: list[Step], shared: bool, inherited: list[Instance]) -> None:  # noqa: FBT001
+def test_e8_e10_all_nodes_converge_to_one_instance_for_each_device(steps: list[Step], shared: bool, inherited: list[Instance]) -> None:
     calm = world(steps, shared=shared, inherited=inherited)
     assert calm.found() == calm.expected()
     for one in calm.store.objects.values():
@@ -289,7 +289,7 @@ def test_e8_e10_all_nodes_converge_to_one_instance_for_each_device(steps: list[S
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS, shared=st.booleans())
 @example(steps=RACE, shared=True)
-def test_e8_once_calm_nothing_flaps(steps: list[Step], shared: bool) -> None:  # noqa: FBT001
+def test_e8_once_calm_nothing_flaps(steps: list[Step], shared: bool) -> None:
     calm = world(steps, shared=shared)
     writes = calm.store.writes
     assert [calm.round() for _ in range(3)] == [0, 0, 0]
@@ -303,7 +303,7 @@ def test_e8_once_calm_nothing_flaps(steps: list[Step], shared: bool) -> None:  #
 
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS, shared=st.booleans())
-def test_e7_when_the_last_node_drops_a_device_its_instance_is_deleted(steps: list[Step], shared: bool) -> None:  # noqa: FBT001
+def test_e7_when_the_last_node_drops_a_device_its_instance_is_deleted(steps: list[Step], shared: bool) -> None:
     calm = world(steps, shared=shared)
     for agent in calm.agents:
         agent.visible = frozenset()
@@ -321,7 +321,7 @@ def test_e7_when_the_last_node_drops_a_device_its_instance_is_deleted(steps: lis
 
 @settings(max_examples=60, deadline=None)
 @given(st.sets(st.sampled_from(DEVICES), min_size=1), st.booleans(), st.integers(0, int(GRACE) - 1))
-def test_e8_one_lost_answer_changes_nothing(devices: set[Device], restart: bool, pause: int) -> None:  # noqa: FBT001
+def test_e8_one_lost_answer_changes_nothing(devices: set[Device], restart: bool, pause: int) -> None:
     steps = [Step(Op.APPEAR, node, DEVICES.index(device)) for device in devices for node in (0, 1)]
     calm = world(steps, shared=True)
     agent, start = calm.agents[0], calm.now

@@ -110,7 +110,7 @@ def test_names_alone_never_drop_a_device_that_is_selected(scan: Scan, some_rules
 
 
 @given(forests(), st.lists(rules(), max_size=3), st.booleans())
-def test_the_order_of_a_scan_does_not_count(scan: Scan, some_rules: list[Rule], grouped: bool) -> None:  # noqa: FBT001 - drawn
+def test_the_order_of_a_scan_does_not_count(scan: Scan, some_rules: list[Rule], grouped: bool) -> None:
     details = UdevDetails(tuple(some_rules), grouped)
     turned = Scan(scan.present, tuple(reversed(scan.candidates)), dict(reversed(list(scan.devices.items()))))
     assert snapshot(details, scan, Snapshot()) == snapshot(details, turned, Snapshot())
