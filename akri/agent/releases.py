@@ -126,7 +126,8 @@ class Releases:
         unused = [
             (held[id_][0], slot, id_, self._unused) for id_ in self.state.evidence.releasable() if id_ in held for slot in held[id_][1]
         ]
-        late = [(resource, slot, id_, self._late) for id_, (resource, _) in held.items() for slot in self._strays(id_)]
+        doubled = [(id_, resource) for id_, (resource, slots) in held.items() if len(slots) > 1]
+        late = [(resource, slot, id_, self._late) for id_, resource in doubled for slot in self._strays(id_)]
         wanted = {str(slot.slot): (resource, slot, id_, why) for resource, slot, id_, why in [*late, *unused]}
         return [(slot, self._release(*work)) for slot, work in wanted.items() if slot not in self._busy]
 
