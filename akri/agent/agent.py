@@ -88,8 +88,7 @@ class Agent:
     async def allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         """Answer the kubelet's Allocate. Raises an AkriError whose sentence becomes the pod's rejection."""
         edits = await self.claims.allocate(resource, ids)
-        found = self.state.resources.get(resource)
-        self.inventory.wake(found.configuration if found else None)
+        self.inventory.wake()
         return edits
 
     def answered(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> None:
@@ -112,7 +111,7 @@ class Agent:
 
     def _listed(self) -> None:
         for found in list(self.state.resources.values()):
-            self.state.changed.add(found.configuration)
+            self.state.offers_due.add(found.configuration)
         self.inventory.wake()
 
     def _configurations(self, event: WatchEvent[ConfigurationObservation]) -> None:

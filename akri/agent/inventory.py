@@ -42,6 +42,10 @@ _GATHER: Final = 0.05
 _FAR: Final = 3600.0
 
 
+def _nothing_to_decide() -> None:
+    pass
+
+
 @define(eq=False)
 class Inventory:
     """The agent's loop over Configurations whose devices or Instances changed.
@@ -81,7 +85,11 @@ class Inventory:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
-                for key in sorted(self._ready(self.clock.now())):
+                ready = self._ready(self.clock.now())
+                due, self.state.offers_due = self.state.offers_due - ready, set()
+                for key in sorted(ready):
+                    self._look(group, key, partial(self._round, group, key))
+                for key in sorted(due):
                     self._look(group, key)
                 await wait_for_either(self.clock, self._next_due() - self.clock.now(), self._wake)
 
@@ -114,22 +122,28 @@ class Inventory:
         self.refused, self._unnamed = refused, unnamed
         return set(changed)
 
-    def _look(self, group: asyncio.TaskGroup, key: ObjectKey) -> None:
-        self._due.pop(key, None)
-        self._not_before.pop(key, None)
+    def _look(self, group: asyncio.TaskGroup, key: ObjectKey, decide: Callable[[], None] = _nothing_to_decide) -> None:
+        """Decide, and tell the kubelet what came of it. Where only slots were claimed there is nothing to decide."""
         try:
-            self._round(group, key)
+            decide()
             self.offers.update(key, refused=key in self.refused)
         except Exception as error:
             _logger.exception("a round failed configuration=%s", key)
             reason = str(error) if isinstance(error, AkriError) else f"{type(error).__name__}: {error}"
             self._tell(group, Event("Configuration", key, Reason.DISCOVERY_FAILED, reason, warning=True))
             self._again(key, key)
-        if key in self._busy.values():
-            self._not_before[key] = self.clock.now() + _GATHER
         self.on_round(key)
 
     def _round(self, group: asyncio.TaskGroup, key: ObjectKey) -> None:
+        self._due.pop(key, None)
+        self._not_before.pop(key, None)
+        try:
+            self._decide(group, key)
+        finally:
+            if key in self._busy.values():
+                self._not_before[key] = self.clock.now() + _GATHER
+
+    def _decide(self, group: asyncio.TaskGroup, key: ObjectKey) -> None:
         configuration, presence = self.state.configurations.get(key), self.discovery.presence.get(key)
         if configuration is None or presence is None or key in self.refused:
             self.state.devices.pop(key, None)

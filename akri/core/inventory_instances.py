@@ -21,7 +21,7 @@ from akri.core.naming import cdi_name, instance_name
 from akri.core.slots import SlotTable
 from akri.core.usage import FREE, print_usage
 
-__all__ = ["API_VERSION", "holds_slots", "instance_update", "new_instance"]
+__all__ = ["API_VERSION", "holds_slots", "instance_update", "new_instance", "only_claimed"]
 
 API_VERSION: Final = "akri.sh/v0"
 """Group and version of Configurations, as an owner reference carries it."""
@@ -74,6 +74,16 @@ def instance_update(instance: Instance, configuration: Configuration, device: De
         broker_properties=properties,
     )
     return Update(wanted, changes)
+
+
+def only_claimed(before: Instance, after: Instance) -> bool:
+    """Tell whether slots were taken between two states of an Instance and nothing else happened: then `reconcile` has no new answer."""
+    metadata = evolve(after.metadata, revision=before.metadata.revision, generation=before.metadata.generation)
+    if evolve(after, metadata=metadata, device_usage=before.device_usage) != before:
+        return False
+    if before.device_usage.keys() != after.device_usage.keys():
+        return False
+    return all(text == after.device_usage[key] or not text for key, text in before.device_usage.items())
 
 
 def holds_slots(instance: Instance, node: NodeName) -> bool:

@@ -21,6 +21,7 @@ from akri.core.inventory_commands import (
     Waiting,
     remembered,
 )
+from akri.core.inventory_instances import only_claimed
 from akri.core.naming import digest
 from tests.unit.core.inventory_samples import HANDLER, LEAVING, NAME, TWINS, A, B, configuration, decide, device, instance, key, seeing
 
@@ -339,3 +340,34 @@ def test_waiting_comes_in_the_order_of_keys() -> None:
 def test_problems_of_answers_come_first() -> None:
     found = decide(seeing(device(""), device("foo0")), instance("foo0", owner=None))
     assert [problem.place for problem in found.problems] == ["device ''.id", "Instance default/cameras-8120fe"]
+
+
+# What needs no decision
+
+
+CLAIMED = {"cameras-8120fe-0": "node-b", "cameras-8120fe-1": ""}
+
+
+@pytest.mark.parametrize(
+    ("after", "quiet"),
+    [
+        (instance("foo0"), True),
+        (evolve(instance("foo0"), device_usage=CLAIMED), True),
+        (evolve(instance("foo0"), device_usage={**CLAIMED, "cameras-8120fe-2": ""}), False),
+        (evolve(instance("foo0"), device_usage={"cameras-8120fe-0": ""}), False),
+        (evolve(instance("foo0"), nodes=()), False),
+        (evolve(instance("foo0"), capacity=3), False),
+        (evolve(instance("foo0"), broker_properties={}), False),
+        (evolve(instance("foo0"), metadata=evolve(instance("foo0").metadata, revision=99, generation=99)), True),
+        (evolve(instance("foo0"), metadata=evolve(instance("foo0").metadata, deleting=True)), False),
+        (evolve(instance("foo0"), metadata=evolve(instance("foo0").metadata, annotations={})), False),
+    ],
+)
+def test_a_claim_alone_needs_no_decision(after: Instance, quiet: bool) -> None:
+    assert only_claimed(instance("foo0"), after) is quiet
+
+
+@pytest.mark.parametrize(("text", "quiet"), [("node-b", True), ("", False), ("node-a", False)])
+def test_a_slot_that_is_freed_or_changes_hands_needs_a_decision(text: str, quiet: bool) -> None:
+    before = evolve(instance("foo0"), device_usage=CLAIMED)
+    assert only_claimed(before, evolve(before, device_usage={**CLAIMED, "cameras-8120fe-0": text})) is quiet
