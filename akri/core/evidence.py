@@ -121,22 +121,30 @@ class Use:
 
     since: when the last Allocate answer for it went out, or when it was found; None while an Allocate is under way.
     Only Lists sent later count. absent_from, absent_until: when the first and the last List of an unbroken row of
-    Lists without it were sent; None if the last List showed it, or none counts yet.
+    Lists without it were sent; None if the last List showed it, or none counts yet. former: uids of the pods that may have
+    used it before that Allocate (empty: of one that nobody knows): one that was deleted by force may live on beside the holder.
     """
 
     since: float | None
     holder: Holder | None = None
     absent_from: float | None = None
     absent_until: float | None = None
+    former: frozenset[str] = frozenset()
 
     def listed(self, sent_at: float, holder: Holder | None) -> Use:
         """Take in a List: the pod that it shows for the id, None if it does not show it."""
         if self.since is None or sent_at <= self.since:
             return self
+        former = self.former if sent_at - self.since < ABSENCE else frozenset[str]()
         if holder is not None:
-            return Use(self.since, holder)
+            return Use(self.since, holder, former=former)
         first = sent_at if self.absent_from is None else self.absent_from
-        return evolve(self, absent_from=first, absent_until=sent_at)
+        return evolve(self, absent_from=first, absent_until=sent_at, former=former)
+
+    def asked_for(self) -> Use:
+        """Take in that an Allocate asks for it: whoever uses it now, if anybody, belongs to the past."""
+        uid = self.holder.uid if self.holder is not None else None
+        return Use(None, former=self.former | {uid or ""}) if self.since is not None else self
 
     @property
     def absent(self) -> float | None:
@@ -168,21 +176,27 @@ class Evidence:
     last: Listing | None = None
 
     def hold(self, ids: Iterable[Id], now: float) -> Evidence:
-        """Follow exactly these held ids: new ones count from now, those no longer held are forgotten, except in an Allocate."""
+        """Follow exactly these held ids: new ones count from now, those no longer held are forgotten, except in an Allocate.
+
+        Who uses a new one is not known: this process did not answer for it.
+        """
         allocating = {id_: use for id_, use in self.uses.items() if use.since is None}
-        return evolve(self, uses={id_: self.uses.get(id_, Use(now)) for id_ in ids} | allocating)
+        return evolve(self, uses={id_: self.uses.get(id_, Use(now, former=frozenset({""}))) for id_ in ids} | allocating)
 
     def allocating(self, ids: Iterable[Id]) -> Evidence:
         """An Allocate asks for these ids: nothing frees them until its answer has gone out, and their holders are forgotten."""
-        return evolve(self, uses={**self.uses, **{id_: Use(None) for id_ in ids}})
+        return evolve(self, uses={**self.uses, **{id_: self._use(id_).asked_for() for id_ in ids}})
 
     def answered(self, ids: Iterable[Id], now: float) -> Evidence:
         """The answer of an Allocate for these ids went out, or it failed: from now on Lists count."""
-        return evolve(self, uses={**self.uses, **{id_: Use(now) for id_ in ids}})
+        return evolve(self, uses={**self.uses, **{id_: Use(now, former=self._use(id_).asked_for().former - self.ended) for id_ in ids}})
+
+    def _use(self, id_: Id) -> Use:
+        return self.uses.get(id_, Use(None))
 
     def start(self, now: float) -> Evidence:
         """The kubelet was started: Lists count from here, and everything has to be shown again."""
-        uses = {id_: use if use.since is None else Use(now, use.holder) for id_, use in self.uses.items()}
+        uses = {id_: use if use.since is None else Use(now, use.holder, former=use.former) for id_, use in self.uses.items()}
         return evolve(self, started=now, uses=uses, settled=frozenset(), shown=frozenset(), last=None)
 
     def reset_pods(self, pods: Iterable[PodObservation]) -> Evidence:
@@ -208,7 +222,7 @@ class Evidence:
 
     def _relevant(self, ended: frozenset[str], pods: Mapping[ObjectKey, PodObservation]) -> frozenset[str]:
         holders = {use.holder.uid for use in self.uses.values() if use.holder is not None}
-        return ended & (holders | {pod.uid for pod in pods.values()})
+        return ended & holders.union((pod.uid for pod in pods.values()), *(use.former for use in self.uses.values()))
 
     def list(self, listing: Listing) -> Evidence:
         """Take in an answer of PodResources List. One that was sent before the last start counts for nothing."""
@@ -246,7 +260,7 @@ class Evidence:
             return Verdict.IN_USE if use.holder is not None else Verdict.NOT_ABSENT_TWICE
         if absent < LISTS_APART:
             return Verdict.NOT_ABSENT_TWICE
-        if use.holder is not None and use.holder.uid in self.ended:
+        if use.holder is not None and self.ended.issuperset({use.holder.uid, *use.former}):
             return Verdict.ENDED
         return self._without_proof(id_[0], absent, use.since)
 

@@ -8,6 +8,7 @@ from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
 CAM, MIC = ResourceName("akri.sh/cam"), ResourceName("akri.sh/mic")
 X, Y = PluginDeviceId("cam-0"), PluginDeviceId("cam-1")
 ID, OTHER = (CAM, X), (CAM, Y)
+UNKNOWN = frozenset({""})
 POD, POD_2 = ObjectKey("default", "pod"), ObjectKey("default", "pod-2")
 
 
@@ -140,12 +141,12 @@ class TestAllocate:
 class TestFollowing:
     def test_new_ids_count_from_now_known_ones_stay_and_others_go(self) -> None:
         evidence = used().hold([ID, OTHER], 12.0)
-        assert evidence.uses == {ID: Use(10.0, Holder(POD, "u1")), OTHER: Use(12.0)}
-        assert evidence.hold([OTHER], 13.0).uses == {OTHER: Use(12.0)}
+        assert evidence.uses == {ID: Use(10.0, Holder(POD, "u1")), OTHER: Use(12.0, former=UNKNOWN)}
+        assert evidence.hold([OTHER], 13.0).uses == {OTHER: Use(12.0, former=UNKNOWN)}
 
     def test_an_allocate_under_way_is_not_forgotten(self) -> None:
         assert used().allocating([OTHER]).hold([], 12.0).uses == {OTHER: Use(None)}
-        assert used().allocating([ID]).hold([ID], 12.0).uses == {ID: Use(None)}
+        assert used().allocating([ID]).hold([ID], 12.0).uses == {ID: Use(None, former=frozenset({"u1"}))}
 
     def test_releasable_are_exactly_those_judged_so(self) -> None:
         evidence = absent(used(ends=True).hold([ID, OTHER], 11.5), 12.0, 12.5)
@@ -214,41 +215,6 @@ class TestProof:
 
     def test_dropping_leaves_other_pods(self) -> None:
         assert used().put_pod(pod("u2", key=POD_2)).drop_pod(POD, "u1").pods == {POD_2: pod("u2", key=POD_2)}
-
-
-class TestHolder:
-    """Whose uid it is that List shows under a name."""
-
-    def test_the_uid_is_that_of_the_pod_watch(self) -> None:
-        assert used().uses[ID].holder == Holder(POD, "u1")
-
-    def test_a_pod_that_the_watch_does_not_know_yet_is_known_later(self) -> None:
-        evidence = Evidence(started=0.0).reset_pods([]).answered([ID], 10.0).list(listing(11.0, {X: POD}))
-        assert evidence.uses[ID].holder == Holder(POD, None)
-        assert evidence.put_pod(pod()).list(listing(12.0, {X: POD})).uses[ID].holder == Holder(POD, "u1")
-
-    def test_one_that_had_ended_before_it_was_listed_is_a_former_pod_of_the_name(self) -> None:
-        evidence = Evidence(started=0.0).reset_pods([pod(ended=True)]).answered([ID], 10.0).list(listing(11.0, {X: POD}))
-        assert evidence.uses[ID].holder == Holder(POD, "")
-        assert absent(evidence, 12.0, 12.5).judge(ID) is Verdict.NOT_PROVEN
-
-    def test_two_uids_under_one_name_prove_nothing_for_good(self) -> None:
-        evidence = used().put_pod(pod("u2")).list(listing(12.0, {X: POD}))
-        assert evidence.uses[ID].holder == Holder(POD, "")
-        evidence = evidence.list(listing(13.0, {X: POD})).put_pod(pod("u2", ended=True))
-        assert evidence.uses[ID].holder == Holder(POD, "")
-        assert absent(evidence, 14.0, 14.5).judge(ID) is Verdict.NOT_PROVEN
-
-    def test_a_pod_that_is_listed_after_its_removal_stays_the_same(self) -> None:
-        evidence = used(ends=True).drop_pod(POD, "u1").list(listing(12.0, {X: POD}))
-        assert evidence.uses[ID].holder == Holder(POD, "u1")
-
-    def test_one_that_ends_while_it_is_listed_stays_the_same(self) -> None:
-        assert used(ends=True).list(listing(12.0, {X: POD})).uses[ID].holder == Holder(POD, "u1")
-
-    def test_another_name_is_another_holder(self) -> None:
-        evidence = used().put_pod(pod("u2", key=POD_2)).list(listing(12.0, {X: POD_2}))
-        assert evidence.uses[ID].holder == Holder(POD_2, "u2")
 
 
 class TestWithoutProof:
@@ -364,7 +330,9 @@ class TestStart:
         assert evidence.list(listing(14.0, None, POD)).put_pod(pod(ended=True)).list(listing(14.5)).judge(ID) is Verdict.ENDED
 
     def test_a_start_of_the_kubelet_leaves_an_allocate_under_way(self) -> None:
-        assert used().allocating([ID]).start(13.0).uses == {ID: Use(None)}
+        former = frozenset({"u1"})
+        assert used().allocating([ID]).start(13.0).uses == {ID: Use(None, former=former)}
+        assert used().allocating([ID]).answered([ID], 12.0).start(13.0).uses == {ID: Use(13.0, former=former)}
 
 
 def test_requests_cannot_be_changed_from_outside() -> None:
@@ -378,14 +346,3 @@ def test_what_a_fresh_start_assumes() -> None:
     fresh = Evidence(started=1.0)
     assert (fresh.watching, fresh.synced, fresh.current, fresh.uses, fresh.pods, fresh.last) == (True, False, None, {}, {}, None)
     assert fresh.reset_pods([]).synced
-
-
-@pytest.mark.parametrize(("last", "long"), [(20.0, True), (19.999, False)])
-def test_an_answer_is_long_ago_after_ten_seconds(last: float, long: bool) -> None:
-    assert used().list(listing(last)).answered_long_ago(ID) is long
-    assert not used().list(listing(last)).answered_long_ago(OTHER)
-    assert not used().list(listing(last)).allocating([ID]).answered_long_ago(ID)
-
-
-def test_without_a_list_no_answer_is_long_ago() -> None:
-    assert Evidence(started=0.0).answered([ID], 1.0).answered_long_ago(ID) is False
