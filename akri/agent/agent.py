@@ -7,7 +7,7 @@ ends it: each loop tries again with capped back-off, and says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from attrs import define, field
 
@@ -19,6 +19,7 @@ from akri.agent.releases import ListPods, Releases
 from akri.agent.reporting import Reporting
 from akri.agent.state import NodeState
 from akri.agent.writes import InstanceWrites
+from akri.core.allocation import ByInstance
 from akri.core.configuration import Configuration
 from akri.core.edits import ContainerEdits
 from akri.core.evidence import Evidence, PodObservation
@@ -109,9 +110,10 @@ class Agent:
         self.releases.wake()
         self.reporting.wake(configuration)
 
-    def _listed(self) -> None:
-        for found in list(self.state.resources.values()):
-            self.state.offers_due.add(found.configuration)
+    def _listed(self, changed: Collection[ResourceName]) -> None:
+        for resource in [self.state.resources[name] for name in changed if name in self.state.resources]:
+            names = self.state.offers_due.setdefault(resource.configuration, set())
+            names.update([resource.level.instance] if isinstance(resource.level, ByInstance) else [])
         self.inventory.wake()
 
     def _configurations(self, event: WatchEvent[ConfigurationObservation]) -> None:

@@ -50,7 +50,7 @@ class Claims:
             raise DeviceUnavailableError(f"resource {name} is not offered by this node any more")
         known = [(name, id_) for id_ in ids]
         async with self._turns.setdefault(resource.configuration, asyncio.Lock()):
-            unused = [id_ for resource_name, id_ in self.state.evidence.releasable() if resource_name == name]
+            unused = [id_ for id_ in ids if self.state.evidence.judge((name, id_)).release]
             self.state.evidence = self.state.evidence.allocating(known)
             try:
                 grant, edits = await _Attempt(self, resource, tuple(ids), tuple(unused)).run()

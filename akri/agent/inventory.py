@@ -42,10 +42,6 @@ _GATHER: Final = 0.05
 _FAR: Final = 3600.0
 
 
-def _nothing_to_decide() -> None:
-    pass
-
-
 @define(eq=False)
 class Inventory:
     """The agent's loop over Configurations whose devices or Instances changed.
@@ -86,11 +82,11 @@ class Inventory:
             while True:
                 self._wake.clear()
                 ready = self._ready(self.clock.now())
-                due, self.state.offers_due = self.state.offers_due - ready, set()
+                due, self.state.offers_due = self.state.offers_due, {}
                 for key in sorted(ready):
                     self._look(group, key, partial(self._round, group, key))
-                for key in sorted(due):
-                    self._look(group, key)
+                for key in sorted(due.keys() - ready - self.refused.keys()):
+                    self._look(group, key, partial(self.offers.refresh, key, due[key]))
                 await wait_for_either(self.clock, self._next_due() - self.clock.now(), self._wake)
 
     def _ready(self, now: float) -> set[ObjectKey]:
@@ -122,11 +118,10 @@ class Inventory:
         self.refused, self._unnamed = refused, unnamed
         return set(changed)
 
-    def _look(self, group: asyncio.TaskGroup, key: ObjectKey, decide: Callable[[], None] = _nothing_to_decide) -> None:
-        """Decide, and tell the kubelet what came of it. Where only slots were claimed there is nothing to decide."""
+    def _look(self, group: asyncio.TaskGroup, key: ObjectKey, look: Callable[[], None]) -> None:
+        """Look at a Configuration; whatever goes wrong with one ends nothing."""
         try:
-            decide()
-            self.offers.update(key, refused=key in self.refused)
+            look()
         except Exception as error:
             _logger.exception("a round failed configuration=%s", key)
             reason = str(error) if isinstance(error, AkriError) else f"{type(error).__name__}: {error}"
@@ -139,6 +134,7 @@ class Inventory:
         self._not_before.pop(key, None)
         try:
             self._decide(group, key)
+            self.offers.update(key, refused=key in self.refused)
         finally:
             if key in self._busy.values():
                 self._not_before[key] = self.clock.now() + _GATHER

@@ -6,14 +6,14 @@ call an id that it does not see any more Healthy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from attrs import define, field
 
 from akri.agent.state import NodeState, Resource
-from akri.core.allocation import ByConfiguration, ByInstance, advertised
-from akri.core.ids import ConfigurationName, ObjectKey, PluginDeviceId, ResourceName
+from akri.core.allocation import ByConfiguration, ByInstance, Level, advertised
+from akri.core.ids import ConfigurationName, InstanceName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.slots import SlotTable
 
 __all__ = ["Offers", "Plugins"]
@@ -60,6 +60,16 @@ class Offers:
         for name, resource in list(self.state.resources.items()):
             if resource.configuration == configuration and name not in wanted:
                 self._linger(name, resource)
+
+    def refresh(self, configuration: ObjectKey, names: Iterable[InstanceName]) -> None:
+        """Offer again what depends on the slots of these Instances, and on what is listed: most of a Configuration does not."""
+        levels: list[Level] = [ByInstance(name) for name in names if name in self.state.tables(configuration)]
+        for level in (*levels, ByConfiguration(ConfigurationName(configuration.name))):
+            resource = Resource(configuration, level)
+            if resource.name in self.state.resources and resource.name not in self.lingering:
+                self._offer(resource.name, self._devices(resource))
+        for name in [name for name, owner in self.lingering.items() if owner == configuration]:
+            self._linger(name, self.state.resources[name])
 
     def _resources(self, configuration: ObjectKey) -> list[Resource]:
         serving = self.state.devices.get(configuration, {})

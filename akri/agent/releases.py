@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from attrs import define, field
@@ -19,7 +19,7 @@ from akri.agent.writes import InstanceWrites
 from akri.core.allocation import strays
 from akri.core.errors import AkriError
 from akri.core.evidence import LISTS_APART, Id, Listing, Verdict
-from akri.core.ids import ObjectKey
+from akri.core.ids import ObjectKey, ResourceName
 from akri.core.reports import Event, Reason
 from akri.core.slots import Held, SlotTable
 from akri.ports import Clock, Done, NodePlatform, Refused, Unknown
@@ -45,6 +45,7 @@ ListPods: TypeAlias = Callable[[], Coroutine[object, object, Listing]]
 class Releases:
     """The agent's loop that gives slots back.
 
+    on_listing: told of the resources whose users are others than in the last List.
     lingering: whether a resource is offered only because pods still use it. trouble: why PodResources does not answer, or "".
     listed_once: set when it was asked for the first time since the start, whatever came of it.
     """
@@ -54,7 +55,7 @@ class Releases:
     clock: Clock
     writes: InstanceWrites
     list_pods: ListPods
-    on_listing: Callable[[], None]
+    on_listing: Callable[[Collection[ResourceName]], None]
     lingering: Callable[[], bool]
     trouble: str = ""
     listed_once: asyncio.Event = field(factory=asyncio.Event)
@@ -113,8 +114,10 @@ class Releases:
         before = self.state.evidence.last
         self.trouble, self._failures = "", 0
         self.state.evidence = self.state.evidence.list(listing)
-        if before is None or before.users != listing.users:
-            self.on_listing()
+        users, former = listing.users, before.users if before else {}
+        changed = {name for name in users.keys() | former.keys() if users.get(name) != former.get(name)}
+        if changed:
+            self.on_listing(changed)
         return True
 
     def _no_listing(self, trouble: str) -> None:

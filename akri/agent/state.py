@@ -56,7 +56,7 @@ class NodeState:
     devices: for each Configuration, the device to hand out for each Instance that this node serves.
     resources: what was last offered to the kubelet. answered: the slot that an id stood for in the last Allocate answer
     of this process. heard_at: when the watch of Instances last delivered anything. changed: Configurations to look at again.
-    offers_due: those of which the kubelet may have to be told something, though there is nothing to decide: slots were taken.
+    offers_due: Instances of which the kubelet may have to be told something, though there is nothing to decide: slots were taken.
     members: counts Configurations and Instances that came or went.
     """
 
@@ -70,7 +70,7 @@ class NodeState:
     members: int = 0
     answered: dict[ResourceName, dict[PluginDeviceId, SlotId]] = field(factory=dict[ResourceName, dict[PluginDeviceId, SlotId]])
     changed: set[ObjectKey] = field(factory=set[ObjectKey])
-    offers_due: set[ObjectKey] = field(factory=set[ObjectKey])
+    offers_due: dict[ObjectKey, set[InstanceName]] = field(factory=dict[ObjectKey, set[InstanceName]])
     _tables: dict[ObjectKey, dict[InstanceName, SlotTable]] = field(factory=dict[ObjectKey, dict[InstanceName, SlotTable]])
 
     def observe(self, instance: Instance) -> None:
@@ -84,8 +84,10 @@ class NodeState:
         self.members += not same
         known[instance.key] = instance
         self._observe_table(configuration, instance)
-        quiet = same and before is not None and only_claimed(before, instance)
-        (self.offers_due if quiet else self.changed).add(configuration)
+        if same and before is not None and only_claimed(before, instance):
+            self.offers_due.setdefault(configuration, set()).add(instance.name)
+        else:
+            self.changed.add(configuration)
 
     def _observe_table(self, configuration: ObjectKey, instance: Instance) -> None:
         tables = self._tables.setdefault(configuration, {})
