@@ -36,6 +36,9 @@ ABSENCE: Final = 10.0
 ABSENCE_WITHOUT_PODS: Final = 60.0
 """The same where the operator switched the pod watch off."""
 
+_UNKNOWN: Final = frozenset({""})
+"""In place of a pod's uid: a pod that nobody knows."""
+
 Id: TypeAlias = tuple[ResourceName, PluginDeviceId]
 """A device id of the kubelet, with the resource it belongs to."""
 
@@ -181,7 +184,7 @@ class Evidence:
         Who uses a new one is not known: this process did not answer for it.
         """
         allocating = {id_: use for id_, use in self.uses.items() if use.since is None}
-        return evolve(self, uses={id_: self.uses.get(id_, Use(now, former=frozenset({""}))) for id_ in ids} | allocating)
+        return evolve(self, uses={id_: self.uses.get(id_, Use(now, former=_UNKNOWN)) for id_ in ids} | allocating)
 
     def allocating(self, ids: Iterable[Id]) -> Evidence:
         """An Allocate asks for these ids: nothing frees them until its answer has gone out, and their holders are forgotten."""
@@ -192,7 +195,8 @@ class Evidence:
         return evolve(self, uses={**self.uses, **{id_: Use(now, former=self._use(id_).asked_for().former - self.ended) for id_ in ids}})
 
     def _use(self, id_: Id) -> Use:
-        return self.uses.get(id_, Use(None))
+        # Before the first List nobody has said what is held, so this process cannot know that nobody was given the id before.
+        return self.uses.get(id_, Use(None, former=_UNKNOWN if self.last is None else frozenset()))
 
     def start(self, now: float) -> Evidence:
         """The kubelet was started: Lists count from here, and everything has to be shown again."""

@@ -28,6 +28,7 @@ SEEDS = st.integers(0, 2**20)
 KUBELETS = st.integers(0, len(NODES) - 1)
 INSTANCES = st.sampled_from(NAMES)
 FATES = st.sampled_from(("done", "done", *EVERY_FATE))
+BAD_FATES = st.sampled_from(("under way, answer lost", "under way, answer lost", *EVERY_FATE))
 OFTEN = st.sampled_from((True, True, True, False))
 OFTEN_NOT = st.sampled_from((False, False, False, True))
 LEVELS: st.SearchStrategy[Level] = st.sampled_from((*[ByConfiguration(CONFIGURATION)] * 3, *map(ByInstance, NAMES)))
@@ -169,8 +170,8 @@ class Sharing(World, RuleBasedStateMachine):
         self.run()
         return [one for one in self.waiting() if one.node == kubelet.node and isinstance(one.operation, Fence)]
 
-    @rule(index=KUBELETS, seed=SEEDS, count=st.integers(1, 3), fates=st.lists(FATES, min_size=4, max_size=4))
-    def ask_again_while_releases_are_under_way(self, index: int, seed: int, count: int, fates: list[str]) -> None:
+    @rule(index=KUBELETS, seed=SEEDS, count=st.integers(1, 3), fates=st.lists(BAD_FATES, min_size=4, max_size=4), smooth=OFTEN)
+    def ask_again_while_releases_are_under_way(self, index: int, seed: int, count: int, fates: list[str], smooth: bool) -> None:
         kubelet, rng = self.kubelets[index], random.Random(seed)
         if count > 1:
             self._crowd_one_instance(kubelet, rng)
@@ -185,6 +186,10 @@ class Sharing(World, RuleBasedStateMachine):
         if self.can_admit(kubelet):
             kubelet.tell()
             kubelet.admit([Wish(ByConfiguration(CONFIGURATION), count)], rng, early=True, same_name=True)
+            if smooth:
+                self.admit_smoothly(kubelet, rng)
+            for request in self.late():
+                self.store.land(request)
             self.run()
 
     def _crowd_one_instance(self, kubelet: Kubelet, rng: random.Random) -> None:

@@ -22,7 +22,9 @@ def listing(at: float, users: dict[PluginDeviceId, ObjectKey] | None = None, *po
 
 def used(*, ends: bool = False) -> Evidence:
     """X was answered at 10, shown for POD at 11; then the pod ended, or did not."""
-    evidence = Evidence(started=0.0).reset_pods([pod()]).pods_current(10.5).answered([ID], 10.0).list(listing(11.0, {X: POD}))
+    evidence = (
+        Evidence(started=0.0).reset_pods([pod()]).pods_current(10.5).list(listing(9.0)).answered([ID], 10.0).list(listing(11.0, {X: POD}))
+    )
     return evidence.put_pod(pod(ended=True)) if ends else evidence
 
 
@@ -82,7 +84,7 @@ class TestTwoLists:
         assert absent(evidence, 12.55).judge(ID) is Verdict.ENDED
 
     def test_only_lists_sent_after_the_answer_count(self) -> None:
-        evidence = Evidence(started=0.0).reset_pods([]).answered([ID], 10.0)
+        evidence = Evidence(started=0.0).reset_pods([]).list(listing(9.0)).answered([ID], 10.0)
         assert evidence.list(listing(10.0)).uses[ID] == Use(10.0)
         assert evidence.list(listing(10.01)).uses[ID] == Use(10.0, None, 10.01, 10.01)
 

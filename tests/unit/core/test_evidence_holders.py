@@ -22,7 +22,9 @@ def listing(at: float, users: dict[PluginDeviceId, ObjectKey] | None = None, *po
 
 def used(*, ends: bool = False) -> Evidence:
     """X was answered at 10, shown for POD at 11; then the pod ended, or did not."""
-    evidence = Evidence(started=0.0).reset_pods([pod()]).pods_current(10.5).answered([ID], 10.0).list(listing(11.0, {X: POD}))
+    evidence = (
+        Evidence(started=0.0).reset_pods([pod()]).pods_current(10.5).list(listing(9.0)).answered([ID], 10.0).list(listing(11.0, {X: POD}))
+    )
     return evidence.put_pod(pod(ended=True)) if ends else evidence
 
 
@@ -130,3 +132,10 @@ def test_an_answer_is_long_ago_after_ten_seconds(last: float, long: bool) -> Non
 
 def test_without_a_list_no_answer_is_long_ago() -> None:
     assert Evidence(started=0.0).answered([ID], 1.0).answered_long_ago(ID) is False
+
+
+def test_before_the_first_list_any_id_may_have_had_a_user() -> None:
+    evidence = Evidence(started=0.0).reset_pods([])
+    assert evidence.allocating([ID]).uses == {ID: Use(None, former=UNKNOWN)}
+    assert evidence.list(listing(1.0)).allocating([ID]).uses == {ID: Use(None)}
+    assert evidence.list(listing(1.0)).start(2.0).allocating([ID]).uses == {ID: Use(None, former=UNKNOWN)}
