@@ -114,7 +114,8 @@ class Releases:
         before = self.state.evidence.last
         self.trouble, self._failures = "", 0
         self.state.evidence = self.state.evidence.list(listing)
-        users, former = listing.users, before.users if before else {}
+        users = listing.users
+        former: Mapping[ResourceName, object] = before.users if before else {}
         changed = {name for name in users.keys() | former.keys() if users.get(name) != former.get(name)}
         if changed:
             self.on_listing(changed)
