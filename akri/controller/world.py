@@ -26,15 +26,10 @@ from akri.scheduling.model import (
 )
 from akri.scheduling.snapshot import EMPTY, Snapshot
 
-__all__ = ["Feed", "World", "report_key"]
+__all__ = ["Feed", "World"]
 
 _T = TypeVar("_T")
 _Step = Callable[[Snapshot, Change[_T], float], Snapshot]
-
-
-def report_key(report: DiscoveryReport) -> ObjectKey:
-    """Name a report as its watch does."""
-    return ObjectKey(report.configuration.namespace, f"{report.configuration.name}.{report.node}")
 
 
 class Feed(Generic[_T]):
@@ -79,7 +74,7 @@ class World:
         self.jobs: Feed[BrokerJob] = Feed(Mirror(lambda one: one.key, lambda one: one.instance), _jobs)
         self.services: Feed[BrokerService] = Feed(Mirror(lambda one: one.key, lambda one: one.owner), _services)
         self.nodes: Feed[NodeState] = Feed(Mirror(lambda one: ObjectKey("", one.name)), _nodes)
-        self.reports: Feed[DiscoveryReport] = Feed(Mirror(report_key), lambda snapshot, _change, _at: snapshot)
+        self.reports: Feed[DiscoveryReport] = Feed(Mirror(lambda report: report.key), lambda snapshot, _change, _at: snapshot)
 
     @property
     def complete(self) -> bool:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
-from akri.core.ids import HandlerName, NodeName, ObjectKey
+from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
+from akri.core.naming import report_name
 
 __all__ = ["Condition", "ConfigurationStatus", "DiscoveryReport", "Event", "HandlerReport", "Reason"]
 
@@ -86,7 +87,7 @@ class DiscoveryReport:
     @property
     def key(self) -> ObjectKey:
         """Where it is stored: in the Configuration's namespace as `<configuration>.<node>`."""
-        return ObjectKey(self.configuration.namespace, f"{self.configuration.name}.{self.node}")
+        return ObjectKey(self.configuration.namespace, report_name(ConfigurationName(self.configuration.name), self.node))
 
 
 @frozen

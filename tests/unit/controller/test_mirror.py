@@ -5,11 +5,10 @@ from __future__ import annotations
 from attrs import evolve
 
 from akri.controller.mirror import Change, Mirror
-from akri.controller.world import World, report_key
+from akri.controller.world import World
 from akri.core.ids import ConfigurationName, NodeName
 from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta, OwnerReference
-from akri.core.reports import DiscoveryReport
 from akri.ports import Alive, Gone, Put, Reset
 from akri.scheduling.model import BrokerPod, CreateJob, CreatePod, DeleteService, NodeState, Phase
 from tests.unit.controller.world import configuration, key
@@ -111,7 +110,3 @@ def test_what_was_asked_for_stands_in_the_snapshot_until_it_comes_or_not() -> No
     world.advance(1.0)
     world.unassume(pod)
     assert world.snapshot.pods == {key("i"): (POD,)}
-
-
-def test_a_report_is_named_by_its_configuration_and_node() -> None:
-    assert report_key(DiscoveryReport(key("cam"), "1", NodeName("a"), 1, 0.0)) == key("cam.a")
