@@ -147,7 +147,8 @@ class Kubelet:
         resource = resource_of(wish.level)
         again = sorted(id_ for name, id_ in admission.reuse if name == resource)[: wish.count]
         free = sorted(id_ for id_, healthy in self.offered.get(resource, {}).items() if healthy and (resource, id_) not in self.given)
-        rng.shuffle(free)
+        if rng.random() < 0.5:  # else the lowest, which are those that are held already
+            rng.shuffle(free)
         ids = again + free[: wish.count - len(again)]
         if len(ids) < wish.count:
             return ()

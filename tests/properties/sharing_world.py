@@ -92,7 +92,7 @@ class World:
             for request in self.waiting():
                 if request.node == kubelet.node and request.waiting:
                     self.end(request, rng.choice(("done", "done", "done", "done", "done", *EVERY_FATE)))
-            self.answer_one(kubelet, rng)
+            self.answer_one(kubelet, rng, lost=rng.random() < 0.03)
             self.check_everything()
 
     def list_twice_now(self, kubelet: Kubelet, seconds: float) -> None:
