@@ -59,7 +59,7 @@ class PodObservation:
     key: ObjectKey
     uid: str
     ended: bool = False
-    requests: Mapping[ResourceName, int] = field(factory=dict, converter=_counts, hash=False)
+    requests: Mapping[ResourceName, int] = field(factory=dict[ResourceName, int], converter=_counts, hash=False)
 
 
 @frozen
@@ -70,7 +70,7 @@ class Listing:
     """
 
     sent_at: float
-    users: Mapping[ResourceName, Mapping[PluginDeviceId, ObjectKey]] = field(factory=dict, hash=False)
+    users: Mapping[ResourceName, Mapping[PluginDeviceId, ObjectKey]] = field(factory=dict[ResourceName, Mapping[PluginDeviceId, ObjectKey]], hash=False)
     pods: frozenset[ObjectKey] = frozenset()
 
 
@@ -171,8 +171,8 @@ class Evidence:
     watching: bool = True
     synced: bool = False
     current: float | None = None
-    uses: Mapping[Id, Use] = field(factory=dict, hash=False)
-    pods: Mapping[ObjectKey, PodObservation] = field(factory=dict, hash=False)
+    uses: Mapping[Id, Use] = field(factory=dict[Id, Use], hash=False)
+    pods: Mapping[ObjectKey, PodObservation] = field(factory=dict[ObjectKey, PodObservation], hash=False)
     ended: frozenset[str] = frozenset()
     settled: frozenset[ResourceName] = frozenset()
     shown: frozenset[str] = frozenset()

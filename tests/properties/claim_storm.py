@@ -35,12 +35,12 @@ class Storm:
 
     rng: random.Random
     store: Store = field(factory=lambda: Store(NODES))
-    tables: dict[NodeName, SlotTable] = field(factory=dict)
-    users: dict[SlotId, Binding] = field(factory=dict)
-    owners: dict[SlotId, NodeName] = field(factory=dict)
-    told: dict[NodeName, dict[PluginDeviceId, SlotId]] = field(factory=dict)
-    late: list[Request] = field(factory=list)
-    seen: Counter[str] = field(factory=Counter)
+    tables: dict[NodeName, SlotTable] = field(factory=dict[NodeName, SlotTable])
+    users: dict[SlotId, Binding] = field(factory=dict[SlotId, Binding])
+    owners: dict[SlotId, NodeName] = field(factory=dict[SlotId, NodeName])
+    told: dict[NodeName, dict[PluginDeviceId, SlotId]] = field(factory=dict[NodeName, dict[PluginDeviceId, SlotId]])
+    late: list[Request] = field(factory=list[Request])
+    seen: Counter[str] = field(factory=Counter[str])
     faults: bool = True
 
     def __attrs_post_init__(self) -> None:

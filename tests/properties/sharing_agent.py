@@ -5,7 +5,6 @@ Each piece of work is a generator that yields a request and is resumed with its 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
@@ -36,12 +35,10 @@ from akri.core.instance import Instance
 from akri.core.slots import Held, SlotTable
 from akri.core.usage import FREE, Usage
 from akri.ports import Done, Outcome, Refused, Unknown
-from tests.properties.sharing_store import CONFIGURATION, Claim, Fence, Operation, Release, Request, Store
+from tests.properties.sharing_store import CONFIGURATION, SEEN, Claim, Fence, Operation, Release, Request, Store
 
 Work: TypeAlias = Generator[Request | None, Outcome | None, object]
 """Yields a request to wait for its outcome, None to wait for anything else."""
-SEEN: Counter[str] = Counter()
-"""How often each interesting situation occurred, over all runs."""
 PATIENCE = 10.0
 
 
@@ -87,12 +84,12 @@ class Agent:
     store: Store
     now: Callable[[], float]
     evidence: Evidence
-    tables: dict[InstanceName, SlotTable] = field(factory=dict)
-    serving: set[InstanceName] = field(factory=set)
-    answered: dict[ResourceName, dict[PluginDeviceId, SlotId]] = field(factory=dict)
-    processes: list[Process] = field(factory=list)
-    _locked: set[InstanceName] = field(factory=set)
-    _busy: set[str] = field(factory=set)
+    tables: dict[InstanceName, SlotTable] = field(factory=dict[InstanceName, SlotTable])
+    serving: set[InstanceName] = field(factory=set[InstanceName])
+    answered: dict[ResourceName, dict[PluginDeviceId, SlotId]] = field(factory=dict[ResourceName, dict[PluginDeviceId, SlotId]])
+    processes: list[Process] = field(factory=list[Process])
+    _locked: set[InstanceName] = field(factory=set[InstanceName])
+    _busy: set[str] = field(factory=set[str])
     _allocating: bool = False
 
     @classmethod

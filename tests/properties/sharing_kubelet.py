@@ -15,8 +15,8 @@ from attrs import define, field, frozen
 from akri.core.allocation import Binding, Grant, Level
 from akri.core.evidence import Listing, PodObservation
 from akri.core.ids import NodeName, ObjectKey, PluginDeviceId, ResourceName
-from tests.properties.sharing_agent import SEEN, Agent, Process, resource_of
-from tests.properties.sharing_store import NAMESPACE
+from tests.properties.sharing_agent import Agent, Process, resource_of
+from tests.properties.sharing_store import NAMESPACE, SEEN
 
 LINGERS = 2.2
 """Seconds that a container lives on after its pod was force-deleted, as measured."""
@@ -83,7 +83,7 @@ class Admission:
     pod: Pod
     position: int = 0
     process: Process | None = None
-    reuse: set[tuple[ResourceName, PluginDeviceId]] = field(factory=set)
+    reuse: set[tuple[ResourceName, PluginDeviceId]] = field(factory=set[tuple[ResourceName, PluginDeviceId]])
 
 
 PodEvent: TypeAlias = tuple[PodObservation, bool]
@@ -97,18 +97,20 @@ class Kubelet:
     node: NodeName
     agent: Agent
     now: Callable[[], float]
-    pods: list[Pod] = field(factory=list)
-    offered: dict[ResourceName, dict[PluginDeviceId, bool]] = field(factory=dict)
-    given: dict[tuple[ResourceName, PluginDeviceId], Pod] = field(factory=dict)
+    pods: list[Pod] = field(factory=list[Pod])
+    offered: dict[ResourceName, dict[PluginDeviceId, bool]] = field(factory=dict[ResourceName, dict[PluginDeviceId, bool]])
+    given: dict[tuple[ResourceName, PluginDeviceId], Pod] = field(factory=dict[tuple[ResourceName, PluginDeviceId], Pod])
     admission: Admission | None = None
-    events: deque[PodEvent] = field(factory=deque)
+    events: deque[PodEvent] = field(factory=deque[PodEvent])
     blind_until: float = 0.0
     unnoticed: bool = False
     asked_at: float | None = None
     _answer: Listing | None = None
-    _orphans: list[tuple[Process, Level, tuple[PluginDeviceId, ...]]] = field(factory=list)
+    _orphans: list[tuple[Process, Level, tuple[PluginDeviceId, ...]]] = field(
+        factory=list[tuple[Process, Level, tuple[PluginDeviceId, ...]]]
+    )
     _count: int = 0
-    _names: set[ObjectKey] = field(factory=set)
+    _names: set[ObjectKey] = field(factory=set[ObjectKey])
 
     def living(self) -> Iterator[tuple[Pod, Container]]:
         """Containers that live."""

@@ -5,6 +5,7 @@ A request takes effect when it *lands*, which may be long after its sender gave 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
@@ -17,6 +18,8 @@ from akri.core.usage import Usage, print_usage
 from akri.ports import Done, Outcome, Refusal, Refused, Unknown
 
 NAMESPACE = "default"
+SEEN: Counter[str] = Counter()
+"""How often each interesting situation occurred, over all runs."""
 CONFIGURATION = ConfigurationName("cam")
 
 
@@ -88,10 +91,9 @@ class Store:
     """Instances with their whole history, and the requests under way."""
 
     nodes: tuple[NodeName, ...]
-    history: dict[InstanceName, list[Instance]] = field(factory=dict)
-    requests: list[Request] = field(factory=list)
+    history: dict[InstanceName, list[Instance]] = field(factory=dict[InstanceName, list[Instance]])
+    requests: list[Request] = field(factory=list[Request])
     revision: int = 0
-    writes: int = 0
 
     def create(self, name: InstanceName, capacity: int) -> None:
         """Make an Instance, all slots free."""
@@ -118,6 +120,9 @@ class Store:
         """Let a request take effect now, if it did not before."""
         if request.landed is None:
             request.landed = self._apply(request.operation)
+            if not request.waiting:
+                SEEN["write landed late"] += 1
+                SEEN["write landed late and took effect"] += isinstance(request.landed, Done)
         return request.landed
 
     def refuse(self, request: Request) -> None:
@@ -159,7 +164,6 @@ class Store:
         assert_never(operation)
 
     def _set(self, slot: SlotId, usage: Usage | None) -> Done:
-        self.writes += 1
         text = print_usage(usage) if usage is not None else ""
         before = self.present(slot.instance)
         return Done(self.write(evolve(before, device_usage={**before.device_usage, str(slot): text})))

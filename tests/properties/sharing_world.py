@@ -9,9 +9,9 @@ from akri.core.allocation import Binding, ByConfiguration, Level
 from akri.core.ids import InstanceName, NodeName, SlotId
 from akri.core.slots import SlotTable
 from akri.core.usage import print_usage
-from tests.properties.sharing_agent import PATIENCE, SEEN, Agent
+from tests.properties.sharing_agent import PATIENCE, Agent
 from tests.properties.sharing_kubelet import Container, Kubelet, Pod
-from tests.properties.sharing_store import CONFIGURATION, Request, Store
+from tests.properties.sharing_store import CONFIGURATION, SEEN, Request, Store
 
 NAMES = tuple(InstanceName(f"{CONFIGURATION}-{digest}") for digest in ("a1", "b2", "c3"))
 NODES = tuple(NodeName(f"node-{letter}") for letter in "abc")

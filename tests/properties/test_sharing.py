@@ -15,12 +15,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from akri.core.allocation import ByConfiguration, ByInstance, Level
 from akri.core.ids import InstanceName, SlotId
-from tests.properties.sharing_agent import SEEN
 from tests.properties.sharing_kubelet import Kubelet, Wish
-from tests.properties.sharing_store import CONFIGURATION, Claim, Fence, Request, instance_of
+from tests.properties.sharing_store import CONFIGURATION, SEEN, Claim, Fence, Request, instance_of
 from tests.properties.sharing_world import EVERY_FATE, NAMES, NODES, UNWATCHED, World
 
-QUICK = settings(max_examples=120, stateful_step_count=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(
+    max_examples=120,
+    stateful_step_count=60,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
 DEEP = settings(QUICK, max_examples=8000, stateful_step_count=120, derandomize=False)
 PROFILE = {"quick": QUICK, "deep": DEEP}[os.environ.get("AKRI_SHARING_PROFILE", "quick")]
 
@@ -59,10 +64,7 @@ class Sharing(World, RuleBasedStateMachine):
     def end_late_write(self, seed: int, lands: bool) -> None:
         request = random.Random(seed).choice(self.late())
         if lands:
-            changed = self.store.writes
             self.store.land(request)
-            SEEN["write landed late"] += 1
-            SEEN["write landed late and took effect"] += self.store.writes != changed
         else:
             request.dead = True
         self.run()
@@ -271,8 +273,6 @@ def test_sharing() -> None:
 
 
 def test_the_machine_reached_what_it_is_about() -> None:
-    if not SEEN:
-        run_state_machine_as_test(Sharing, settings=QUICK)
     wanted = {
         "agent restart", "answer to the kubelet lost",
         "denied Allocate that had taken a slot", "fence", "fence by Allocate", "force delete", "id offered again to the same pod",
@@ -280,5 +280,8 @@ def test_the_machine_reached_what_it_is_about() -> None:
         "rejected pod", "release on evidence", "several ids in one Allocate", "slot in use beyond the capacity", "stray",
         "write landed late", "write landed late and took effect", *(f"write {fate}" for fate in EVERY_FATE),
     }  # fmt: skip
-    missed = {name for name in wanted if not SEEN[name]}
+    for _ in range(5):  # a rare one may need other examples than those of the quick profile
+        if wanted - (+SEEN).keys():
+            run_state_machine_as_test(Sharing, settings=settings(QUICK, derandomize=False, max_examples=60))
+    missed = wanted - (+SEEN).keys()
     assert not missed, f"never reached: {missed}"
