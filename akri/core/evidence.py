@@ -70,7 +70,9 @@ class Listing:
     """
 
     sent_at: float
-    users: Mapping[ResourceName, Mapping[PluginDeviceId, ObjectKey]] = field(factory=dict[ResourceName, Mapping[PluginDeviceId, ObjectKey]], hash=False)
+    users: Mapping[ResourceName, Mapping[PluginDeviceId, ObjectKey]] = field(
+        factory=dict[ResourceName, Mapping[PluginDeviceId, ObjectKey]], hash=False
+    )
     pods: frozenset[ObjectKey] = frozenset()
 
 

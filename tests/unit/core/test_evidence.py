@@ -153,6 +153,7 @@ class TestFollowing:
     def test_releasable_are_exactly_those_judged_so(self) -> None:
         evidence = absent(used(ends=True).hold([ID, OTHER], 11.5), 12.0, 12.5)
         assert list(evidence.releasable()) == [ID]
+        assert list(absent(used().drop_pod(POD, "u1"), 12.0, 22.0).releasable()) == [ID]
 
     def test_listed_ids_are_those_of_the_last_list(self) -> None:
         evidence = Evidence(started=0.0)
