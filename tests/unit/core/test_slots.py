@@ -118,7 +118,7 @@ class TestUsage:
         assert SlotTable.read(instance(capacity=1, extra={"x": ""}), A).usage(0) == FREE
 
     def test_used_counts_held_and_unreadable_slots_but_not_unreadable_keys(self) -> None:
-        read = SlotTable.read(instance("node-b", "", "a b", "C:cam-0:node-a", extra={"x": "node-b"}), A)
+        read = SlotTable.read(instance("node-b", "", "a b", "C:cam-0:node-a", extra={"x": "node-b", "y": ""}), A)
         assert read.used() == 3
         assert table("", "").used() == 0
 
