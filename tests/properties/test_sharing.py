@@ -26,7 +26,7 @@ QUICK = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-DEEP = settings(QUICK, max_examples=8000, stateful_step_count=120, derandomize=False)
+DEEP = settings(QUICK, max_examples=3000, stateful_step_count=100, derandomize=False)
 PROFILE = {"quick": QUICK, "deep": DEEP}[os.environ.get("AKRI_SHARING_PROFILE", "quick")]
 
 SEEDS = st.integers(0, 2**20)
