@@ -146,6 +146,10 @@ class Use:
         first = sent_at if self.absent_from is None else self.absent_from
         return evolve(self, absent_from=first, absent_until=sent_at, former=former)
 
+    def absent_anew(self) -> Use:
+        """Let only Lists from now on count for its absence."""
+        return evolve(self, absent_from=None, absent_until=None)
+
     def asked_for(self) -> Use:
         """Take in that an Allocate asks for it: whoever uses it now, if anybody, belongs to the past."""
         uid = self.holder.uid if self.holder is not None else None
@@ -209,7 +213,7 @@ class Evidence:
         """Take in the whole present set of pods. One that vanished unseen proves nothing about its end."""
         present = {pod.key: pod for pod in pods}
         ended = self.ended - {pod.uid for pod in present.values()} | {pod.uid for pod in present.values() if pod.ended}
-        return evolve(self, pods=present, ended=self._relevant(ended, present), synced=True)
+        return evolve(self._with_pods(present, ended, {resource for resource, _ in self.uses}), synced=True)
 
     def pods_current(self, now: float) -> Evidence:
         """The pod watch says that everything up to now was delivered: a pod whose Allocate came earlier is among the known ones."""
@@ -219,12 +223,22 @@ class Evidence:
         """Take in a pod's present state."""
         pods = {**self.pods, pod.key: pod}
         ended = self.ended | {pod.uid} if pod.ended else self.ended - {pod.uid}
-        return evolve(self, pods=pods, ended=self._relevant(ended, pods))
+        return self._with_pods(pods, ended, set())
 
     def drop_pod(self, key: ObjectKey, uid: str) -> Evidence:
         """Take in that a pod was removed. Whether it had ended is what was last seen of it."""
         pods = {known: pod for known, pod in self.pods.items() if known != key or pod.uid != uid}
-        return evolve(self, pods=pods, ended=self._relevant(self.ended, pods))
+        return self._with_pods(pods, self.ended, set())
+
+    def _with_pods(self, pods: Mapping[ObjectKey, PodObservation], ended: frozenset[str], anew: set[ResourceName]) -> Evidence:
+        """Take in the pods. One that vanishes without an end may live on, and may use what no List ever showed: absence begins anew.
+
+        anew: resources of which pods may have come and gone unseen, so that it begins anew for them in any case.
+        """
+        uids = {pod.uid for pod in pods.values()}
+        anew = anew.union(*(pod.requests for pod in self.pods.values() if not pod.ended and pod.uid not in uids))
+        uses = {id_: use.absent_anew() if id_[0] in anew else use for id_, use in self.uses.items()}
+        return evolve(self, uses=uses, pods=pods, ended=self._relevant(ended, pods))
 
     def _relevant(self, ended: frozenset[str], pods: Mapping[ObjectKey, PodObservation]) -> frozenset[str]:
         holders = {use.holder.uid for use in self.uses.values() if use.holder is not None}

@@ -244,8 +244,7 @@ class TestWithoutProof:
         assert absent(evidence, 12.0, 22.0).judge(ID) is Verdict.PODS_NOT_CURRENT
 
     def test_a_pod_that_asks_for_more_than_is_shown_may_use_it(self) -> None:
-        evidence = absent(used().put_pod(pod("u2", key=POD_2)), 12.0, 22.0)
-        evidence = evidence.drop_pod(POD, "u1")
+        evidence = absent(used().put_pod(pod("u2", key=POD_2)).drop_pod(POD, "u1"), 12.0, 22.0)
         assert evidence.judge(ID) is Verdict.PERHAPS_UNLISTED
         assert evidence.put_pod(pod("u2", key=POD_2, ended=True)).judge(ID) is Verdict.ABSENT
         assert evidence.put_pod(pod("u2", key=POD_2, asks=0)).judge(ID) is Verdict.ABSENT
@@ -279,8 +278,7 @@ class TestStart:
     def test_nothing_is_released_before_the_pods_are_known(self) -> None:
         evidence = absent(Evidence(started=0.0).hold([ID], 1.0), 2.0, 30.0)
         assert evidence.judge(ID) is Verdict.STARTING
-        evidence = evidence.reset_pods([]).pods_current(31.0).list(listing(31.0))
-        assert evidence.judge(ID) is Verdict.ABSENT
+        assert absent(evidence.reset_pods([]).pods_current(31.0), 31.0, 41.0).judge(ID) is Verdict.ABSENT
 
     def test_every_pod_that_asks_for_the_resource_must_have_been_listed(self) -> None:
         evidence = Evidence(started=0.0).reset_pods([pod(), pod("u2", key=POD_2)]).pods_current(5.0).hold([ID, OTHER], 1.0)
@@ -305,7 +303,7 @@ class TestStart:
     def test_a_pod_that_the_api_drops_is_not_waited_for_any_more(self) -> None:
         evidence = absent(Evidence(started=0.0).reset_pods([pod()]).hold([ID], 1.0), 2.0)
         assert evidence.judge(ID) is Verdict.STARTING
-        assert absent(evidence.drop_pod(POD, "u1"), 3.0).judge(ID) is Verdict.NOT_PROVEN
+        assert absent(evidence.drop_pod(POD, "u1"), 3.0).judge(ID) is Verdict.NOT_ABSENT_TWICE
 
     def test_once_settled_a_new_pod_does_not_unsettle(self) -> None:
         evidence = absent(used().put_pod(pod("u2", key=POD_2)), 12.0)

@@ -123,6 +123,40 @@ class TestFormerUsers:
         assert used().answered([ID], 12.0).uses[ID] == Use(12.0, former=frozenset({"u1"}))
 
 
+class TestPodsThatVanish:
+    """A pod that vanishes without an end may live on for a while, and what its init container holds was never listed."""
+
+    HELD = Evidence(started=0.0).reset_pods([pod(asks=2)]).pods_current(11.0).hold([ID], 1.0).list(listing(2.0, {Y: POD}))
+
+    @pytest.mark.parametrize(("last", "verdict"), [(40.0, Verdict.ABSENT), (39.999, Verdict.NOT_PROVEN)])
+    def test_absence_begins_anew_when_it_vanishes(self, last: float, verdict: Verdict) -> None:
+        evidence = absent(self.HELD, 12.0, 29.0)
+        assert evidence.judge(ID) is Verdict.PERHAPS_UNLISTED
+        evidence = evidence.drop_pod(POD, "u1")
+        assert evidence.judge(ID) is Verdict.NOT_ABSENT_TWICE
+        assert absent(evidence, 30.0, last).judge(ID) is verdict
+
+    def test_one_of_another_resource_does_not_matter(self) -> None:
+        evidence = absent(self.HELD.put_pod(pod("u2", key=POD_2, resource=MIC)), 12.0, 29.0)
+        assert evidence.drop_pod(POD_2, "u2").uses == evidence.uses
+
+    def test_one_that_had_ended_does_not_matter(self) -> None:
+        evidence = absent(self.HELD.put_pod(pod(ended=True)), 12.0, 29.0)
+        assert evidence.drop_pod(POD, "u1").judge(ID) is Verdict.ABSENT
+
+    def test_one_that_is_replaced_under_its_name_has_vanished(self) -> None:
+        evidence = absent(self.HELD, 12.0, 29.0)
+        assert evidence.put_pod(pod("u2", asks=0)).judge(ID) is Verdict.NOT_ABSENT_TWICE
+        assert evidence.put_pod(pod("u1", asks=0)).judge(ID) is Verdict.ABSENT
+
+    def test_a_watch_that_began_anew_may_have_missed_one(self) -> None:
+        evidence = absent(self.HELD.drop_pod(POD, "u1"), 12.0, 29.0)
+        assert evidence.judge(ID) is Verdict.ABSENT
+        evidence = evidence.reset_pods([])
+        assert evidence.uses[ID] == Use(1.0, former=frozenset())
+        assert absent(evidence, 30.0, 40.0).judge(ID) is Verdict.ABSENT
+
+
 @pytest.mark.parametrize(("last", "long"), [(20.0, True), (19.999, False)])
 def test_an_answer_is_long_ago_after_ten_seconds(last: float, long: bool) -> None:
     assert used().list(listing(last)).answered_long_ago(ID) is long
