@@ -171,9 +171,7 @@ class SlotTable:
         # Asked at every change of any table of a Configuration, so it is worked out once for each state of a table.
         usages = sorted(self.usages.items(), key=lambda item: item[0])
         return tuple(
-            Held(SlotId(self.instance, index), usage)
-            for index, usage in usages
-            if not isinstance(usage, Free) and usage.node == self.node
+            Held(SlotId(self.instance, index), usage) for index, usage in usages if not isinstance(usage, Free) and usage.node == self.node
         )
 
     def used(self) -> int:
