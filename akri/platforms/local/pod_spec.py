@@ -58,16 +58,20 @@ def containers(spec: JsonObject) -> tuple[Container, ...]:
 
 
 def device_requests(spec: JsonObject) -> dict[ResourceName, int]:
-    """Count the devices that the pod asks for: the larger of its biggest init container and the sum of the others."""
-    biggest: dict[ResourceName, int] = {}
-    summed: dict[ResourceName, int] = {}
+    """Count the devices that the pod can have at one time, as a scheduler does (KEP-753).
+
+    That is the larger of the sum of its main containers and sidecars, and what any of its init containers has beside the
+    sidecars that started before it.
+    """
+    most: dict[ResourceName, int] = {}
+    lasting: dict[ResourceName, int] = {}
     for container in containers(spec):
         for resource, count in container.devices.items():
-            if container.init and not container.sidecar:
-                biggest[resource] = max(biggest.get(resource, 0), count)
-            else:
-                summed[resource] = summed.get(resource, 0) + count
-    return {resource: max(biggest.get(resource, 0), summed.get(resource, 0)) for resource in {**biggest, **summed}}
+            at_once = lasting.get(resource, 0) + count
+            most[resource] = max(most.get(resource, 0), at_once)
+            if not container.init or container.sidecar:
+                lasting[resource] = at_once
+    return most
 
 
 def grace_seconds(spec: JsonObject) -> float:

@@ -104,3 +104,9 @@ def test_nothing_that_a_user_writes_raises(spec: JsonObject) -> None:
     assert len(containers(spec)) >= 0
     assert list(ignored_fields(spec)) == sorted(ignored_fields(spec))
     assert grace_seconds(spec) >= 0
+
+
+def test_an_init_container_counts_beside_the_sidecars_that_started_before_it() -> None:
+    sidecar, init, main = _asking("side", sidecar=True, cam=2), _asking("init", cam=3), _asking("main", cam=1)
+    assert device_requests({"initContainers": [sidecar, init], "containers": [main]}) == {CAM: 5}
+    assert device_requests({"initContainers": [init, sidecar], "containers": [main]}) == {CAM: 3}
