@@ -51,9 +51,11 @@ class Command:
             raise InvalidValueError(self.place.replace("command", "workingDir"), self.working_directory, "a directory that exists")
         program = self.arguments[0]
         path = self.environment.get("PATH", "")
-        found = shutil.which(str(directory / program) if "/" in program else program, path=path)
+        named = "/" in program
+        found = shutil.which(str(directory / program) if named else program, path=path)
         if found is None:
-            raise InvalidValueError(self.place, program, f"a program that exists and may be run (looked in PATH {path!r})")
+            searched = "" if named else f" (looked in PATH {path!r})"
+            raise InvalidValueError(self.place, program, f"a program that exists and may be run{searched}")
 
 
 class ChildProcess:
