@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from akri.core.ids import HandlerName
 from akri.discovery.handler import Handler
 from akri.ports import Clock
 
-__all__ = ["HANDLER_NAMES", "HandlerFactory", "details_parsers", "embedded_handlers"]
+__all__ = ["HANDLER_NAMES", "HandlerFactory", "embedded_handlers"]
 
 _DEBUG_ECHO: Final = HandlerName("debugEcho")
 _UDEV: Final = HandlerName("udev")
@@ -57,32 +57,6 @@ def embedded_handlers(
         if name not in factories:
             raise InvalidValueError("discovery handler", name, f"one of {', '.join(HANDLER_NAMES)}")
     return MappingProxyType({name: factory for name, factory in factories.items() if name in names})
-
-
-def details_parsers() -> Mapping[HandlerName, Callable[[str], object]]:
-    """Give, by handler, the function that reads its discoveryDetails, for a check before anything runs.
-
-    Each raises InvalidDocumentError with every problem, and DiscoveryError where the YAML reader is not installed.
-    """
-    return MappingProxyType({_DEBUG_ECHO: _parse_debug_echo, _UDEV: _parse_udev})
-
-
-def _parse_debug_echo(text: str) -> object:
-    from akri.discovery.debug_echo.details import TITLE, parse_details  # noqa: PLC0415 - loaded when it is used
-
-    return parse_details(_read(TITLE, text))
-
-
-def _parse_udev(text: str) -> object:
-    from akri.discovery.udev.details import TITLE, parse_details  # noqa: PLC0415 - loaded when it is used
-
-    return parse_details(_read(TITLE, text))
-
-
-def _read(title: str, text: str) -> object:
-    with _extra("agent"):
-        from akri.discovery.document import read_document  # noqa: PLC0415 - loaded when it is used
-    return read_document(title, text)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from attrs import evolve
 from akri.core.ids import NodeName, ResourceName
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
-from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings
+from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings, no_output
 from akri.platforms.local.pod_spec import device_requests
 from akri.ports import Alive, Clock, Gone, Put, Reset
 from akri.scheduling.model import Phase
@@ -23,10 +23,6 @@ __all__ = ["NodeRunner", "PodToAdmit", "fitting"]
 
 def _ignore_end(_pod: PodToAdmit) -> None:
     """Nobody has to know."""
-
-
-def _ignore_output(_pod: object, _container: str, _line: str) -> None:
-    """Nobody listens."""
 
 
 class NodeRunner:
@@ -47,7 +43,7 @@ class NodeRunner:
         admit: Admit,
         ended: Callable[[PodToAdmit], None] = _ignore_end,
         allocatable: Callable[[], Mapping[ResourceName, int]] | None = None,
-        output: Output = _ignore_output,
+        output: Output = no_output,
         log_directory: Path | None = None,
     ) -> None:
         """Nothing happens before `run`."""

@@ -27,7 +27,7 @@ from akri.platforms.local.processes import ChildProcess, Command
 from akri.ports import Clock
 from akri.scheduling.model import Phase
 
-__all__ = ["Admit", "Output", "PodRun", "PodToAdmit", "Surroundings"]
+__all__ = ["Admit", "Output", "PodRun", "PodToAdmit", "Surroundings", "no_output"]
 
 _T = TypeVar("_T")
 _FORCED_GRACE: Final = 2.0
@@ -53,7 +53,7 @@ Output: TypeAlias = Callable[[ObjectKey, str, str], None]
 """Gets each line that a container writes: pod, container, line."""
 
 
-def _no_output(_pod: ObjectKey, _container: str, _line: str) -> None:
+def no_output(_pod: ObjectKey, _container: str, _line: str) -> None:
     """Nobody listens."""
 
 
@@ -69,7 +69,7 @@ class Surroundings:
     clock: Clock
     admit: Admit
     ended: Callable[[PodToAdmit], None]
-    output: Output = _no_output
+    output: Output = no_output
     log_directory: Path | None = None
     path: str = field(factory=lambda: os.environ.get("PATH", os.defpath))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import define, field
 
 from akri.agent.agent import Agent
 from akri.controller.controller import Controller
 from akri.core.edits import ContainerEdits
-from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
+from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
@@ -19,18 +19,11 @@ from akri.platforms.local.clock import SystemClock
 from akri.platforms.local.jobs import JobRunner
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner
-from akri.platforms.local.pod_run import PodToAdmit
+from akri.platforms.local.pod_run import Output, PodToAdmit, no_output
 from akri.ports import Clock
 from akri_standalone.settings import Settings
 
-__all__ = ["Machine", "Output"]
-
-Output = Callable[[ObjectKey, str, str], None]
-"""Gets each line that a broker writes: pod, container, line."""
-
-
-def _no_output(_pod: ObjectKey, _container: str, _line: str) -> None:
-    """Nobody listens."""
+__all__ = ["Machine"]
 
 
 @define(eq=False)
@@ -38,7 +31,7 @@ class Machine:
     """One machine without a cluster. `run` until cancelled; then no process of a broker is left."""
 
     settings: Settings
-    output: Output = _no_output
+    output: Output = no_output
     clock: Clock = field(factory=SystemClock)
     store: MemoryStore = field(init=False)
     manager: DeviceManager = field(init=False)

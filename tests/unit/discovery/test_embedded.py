@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from akri.core.errors import InvalidDocumentError, InvalidValueError
+from akri.core.errors import InvalidValueError
 from akri.core.ids import HandlerName
+from akri.discovery.debug_echo.details import parse_details as parse_debug_echo
 from akri.discovery.document import read_document
-from akri.discovery.embedded import HANDLER_NAMES, details_parsers, embedded_handlers
+from akri.discovery.embedded import HANDLER_NAMES, embedded_handlers
+from akri.discovery.udev.details import parse_details as parse_udev
 from akri.testing.clock import VirtualClock
 
 SAMPLES = Path(__file__).parents[2] / "data" / "upstream" / "configurations"
@@ -44,23 +47,20 @@ def test_handlers_say_who_can_reach_their_devices(*, shared: bool) -> None:
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_upstream_samples_are_accepted(sample: Path) -> None:
+    parsers: dict[str, Callable[[object], object]] = {"debugEcho": parse_debug_echo, "udev": parse_udev}
     spec = cast("dict[str, dict[str, dict[str, str]]]", read_document(sample.name, sample.read_text("utf-8")))["spec"]
-    handler = spec.get("discoveryHandler", {"name": "", "discoveryDetails": ""})
-    parse = details_parsers().get(HandlerName(handler["name"]))
-    assert parse is None or parse(handler["discoveryDetails"]) is not None
-
-
-def test_parsers_refuse_bad_details() -> None:
-    for parse in details_parsers().values():
-        with pytest.raises(InvalidDocumentError, match="nonsense: unknown field"):
-            parse("nonsense: 1")
+    handler = spec.get("discoveryHandler", {"name": "none: an Instance", "discoveryDetails": ""})
+    if handler["name"] in parsers:
+        assert parsers[handler["name"]](read_document("details", handler["discoveryDetails"])) is not None
+    else:
+        assert handler["name"] in {"onvif", "opcua", "none: an Instance"}
 
 
 def test_nothing_is_loaded_before_it_is_used() -> None:
     program = """
 import sys
-from akri.discovery.embedded import details_parsers, embedded_handlers
-embedded_handlers(["debugEcho", "udev"]), details_parsers()
+from akri.discovery.embedded import embedded_handlers
+embedded_handlers(["debugEcho", "udev"])
 print(sorted({"pyudev", "ruamel.yaml"} & set(sys.modules)))
 """
     assert run(program).strip() == "[]"
@@ -71,7 +71,6 @@ print(sorted({"pyudev", "ruamel.yaml"} & set(sys.modules)))
     [
         ("pyudev", "embedded_handlers(['udev'])['udev'](VirtualClock())", "akri[agent,udev]"),
         ("ruamel.yaml", "embedded_handlers(['debugEcho'])['debugEcho'](VirtualClock())", "akri[agent]"),
-        ("ruamel.yaml", "details_parsers()['udev']('udevRules: []')", "akri[agent]"),
     ],
 )
 def test_a_missing_library_is_named_with_its_extra(module: str, use: str, extra: str) -> None:
@@ -79,7 +78,7 @@ def test_a_missing_library_is_named_with_its_extra(module: str, use: str, extra:
 import sys
 sys.modules[{module!r}] = None
 from akri.core.errors import DiscoveryError
-from akri.discovery.embedded import details_parsers, embedded_handlers
+from akri.discovery.embedded import embedded_handlers
 from akri.testing.clock import VirtualClock
 try:
     {use}
