@@ -13,7 +13,7 @@ from akri.core.ids import ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta
 from akri.core.reports import ConfigurationStatus, DiscoveryReport, Event
-from akri.platforms.local import writes
+from akri.platforms import writes
 from akri.platforms.local.objects import Job, Pod, Service, broker_job, broker_pod, broker_service, node_state
 from akri.platforms.local.tables import Tables
 from akri.ports import ConfigurationObservation, Done, Outcome, Refusal, Refused, WatchEvent

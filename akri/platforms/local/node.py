@@ -12,7 +12,7 @@ from akri.core.ids import NodeName, ObjectKey, SlotId
 from akri.core.instance import Instance
 from akri.core.reports import DiscoveryReport, Event
 from akri.core.usage import Usage
-from akri.platforms.local import writes
+from akri.platforms import writes
 from akri.platforms.local.objects import pod_observation
 from akri.platforms.local.tables import Tables
 from akri.ports import ConfigurationObservation, Outcome, WatchEvent

@@ -14,7 +14,7 @@ from akri.core.ids import NodeName, ResourceName
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
 from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings, no_output
-from akri.platforms.local.pod_spec import device_requests
+from akri.platforms.pod_requests import device_requests
 from akri.ports import Alive, Clock, Gone, Put, Reset
 from akri.scheduling.model import Phase
 

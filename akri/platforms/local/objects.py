@@ -12,7 +12,7 @@ from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, ObjectMeta, frozen_json
 from akri.core.naming import LABEL_CONTROLLER, LABEL_VALUE_CONTROLLER, resource_name
-from akri.platforms.local.pod_spec import device_requests
+from akri.platforms.pod_requests import device_requests
 from akri.scheduling.model import ANNOTATION_ATTEMPT, ANNOTATION_HASH, BrokerJob, BrokerPod, BrokerService, NodeState, Phase
 
 __all__ = [

@@ -14,8 +14,9 @@ from attrs import field, frozen
 from akri.core.device import frozen_mapping
 from akri.core.ids import ResourceName
 from akri.core.metadata import Json, JsonObject
+from akri.platforms.pod_requests import container_devices, json_object, json_objects
 
-__all__ = ["Container", "containers", "device_requests", "expanded", "grace_seconds", "ignored_fields", "whole_number"]
+__all__ = ["Container", "containers", "expanded", "grace_seconds", "ignored_fields", "whole_number"]
 
 _HONOURED_OF_POD: Final = frozenset(
     {"affinity", "containers", "enableServiceLinks", "initContainers", "nodeName", "restartPolicy", "terminationGracePeriodSeconds"}
@@ -52,26 +53,9 @@ class Container:
 
 def containers(spec: JsonObject) -> tuple[Container, ...]:
     """Read all containers, the init containers first, each in the order of the spec."""
-    init = [_container(f"initContainers[{index}]", item) for index, item in enumerate(_objects(spec.get("initContainers")))]
-    main = [_container(f"containers[{index}]", item) for index, item in enumerate(_objects(spec.get("containers")))]
+    init = [_container(f"initContainers[{index}]", item) for index, item in enumerate(json_objects(spec.get("initContainers")))]
+    main = [_container(f"containers[{index}]", item) for index, item in enumerate(json_objects(spec.get("containers")))]
     return (*init, *main)
-
-
-def device_requests(spec: JsonObject) -> dict[ResourceName, int]:
-    """Count the devices that the pod can have at one time, as a scheduler does (KEP-753).
-
-    That is the larger of the sum of its main containers and sidecars, and what any of its init containers has beside the
-    sidecars that started before it.
-    """
-    most: dict[ResourceName, int] = {}
-    lasting: dict[ResourceName, int] = {}
-    for container in containers(spec):
-        for resource, count in container.devices.items():
-            at_once = lasting.get(resource, 0) + count
-            most[resource] = max(most.get(resource, 0), at_once)
-            if not container.init or container.sidecar:
-                lasting[resource] = at_once
-    return most
 
 
 def grace_seconds(spec: JsonObject) -> float:
@@ -86,7 +70,7 @@ def ignored_fields(spec: JsonObject) -> tuple[str, ...]:
     if spec.get("restartPolicy") not in {None, "Never"}:
         ignored.append("restartPolicy")
     for place in ("initContainers", "containers"):
-        for index, item in enumerate(_objects(spec.get(place))):
+        for index, item in enumerate(json_objects(spec.get(place))):
             ignored.extend(f"{place}[{index}].{name}" for name in _ignored_of_container(item))
     return tuple(sorted(ignored))
 
@@ -109,16 +93,14 @@ def whole_number(value: Json, default: int = 0) -> int:
 
 def _container(place: str, item: JsonObject) -> Container:
     init = place.startswith("init")
-    resources = _object(item.get("resources"))
-    devices = {**_object(resources.get("requests")), **_object(resources.get("limits"))}
     working_directory = item.get("workingDir")
     return Container(
         name=str(item.get("name", "")),
         place=place,
         command=(*_texts(item.get("command")), *_texts(item.get("args"))),
-        environment=_environment(_objects(item.get("env"))),
+        environment=_environment(json_objects(item.get("env"))),
         working_directory=working_directory if isinstance(working_directory, str) else "",
-        devices={ResourceName(name): whole_number(count) for name, count in devices.items() if "/" in name},
+        devices=container_devices(item),
         init=init,
         sidecar=init and item.get("restartPolicy") == "Always",
     )
@@ -135,18 +117,10 @@ def _environment(items: Iterable[JsonObject]) -> dict[str, str]:
 
 def _ignored_of_container(item: JsonObject) -> list[str]:
     ignored = [name for name in item if name not in _HONOURED_OF_CONTAINER]
-    ignored.extend(f"env[{index}].valueFrom" for index, variable in enumerate(_objects(item.get("env"))) if "valueFrom" in variable)
-    limits = _object(_object(item.get("resources")).get("limits"))
+    ignored.extend(f"env[{index}].valueFrom" for index, variable in enumerate(json_objects(item.get("env"))) if "valueFrom" in variable)
+    limits = json_object(json_object(item.get("resources")).get("limits"))
     ignored.extend(f"resources.limits.{name}" for name in limits if "/" not in name)
     return ignored
-
-
-def _object(value: Json) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(value: Json) -> tuple[JsonObject, ...]:
-    return tuple(item for item in _sequence(value) if isinstance(item, Mapping))
 
 
 def _texts(value: Json) -> tuple[str, ...]:

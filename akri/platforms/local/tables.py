@@ -22,7 +22,7 @@ from akri.platforms.local.events import EventLog
 from akri.platforms.local.identity import Identities
 from akri.platforms.local.objects import Node
 from akri.platforms.local.workloads import Workloads
-from akri.platforms.local.writes import Decide, Delete, Keep, Write
+from akri.platforms.writes import Decide, Delete, Keep, Write
 from akri.ports import Clock, ConfigurationObservation, Done, Outcome, Refused
 
 __all__ = ["Tables"]

@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akri.core.metadata import Json, JsonObject
-from akri.platforms.local.pod_spec import containers, device_requests, expanded, grace_seconds, ignored_fields, whole_number
+from akri.platforms.local.pod_spec import containers, expanded, grace_seconds, ignored_fields, whole_number
 
 CAM = "akri.sh/cam-8120fe"
-DOG = "akri.sh/dog"
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -19,21 +18,6 @@ names = st.sampled_from(["containers", "initContainers", "env", "resources", "li
 rubbish = st.dictionaries(
     names, st.recursive(json, lambda inner: st.lists(st.dictionaries(names, inner, max_size=3), max_size=3)), max_size=4
 )
-
-
-def _asking(name: str, *, sidecar: bool = False, **counts: object) -> JsonObject:
-    asked = {CAM if key == "cam" else DOG: str(value) for key, value in counts.items()}
-    return {"name": name, "resources": {"limits": asked}, **({"restartPolicy": "Always"} if sidecar else {})}
-
-
-def test_devices_are_the_larger_of_the_biggest_init_container_and_the_sum_of_the_others() -> None:
-    spec: JsonObject = {
-        "initContainers": [_asking("i1", cam=2), _asking("i2", cam=5), _asking("side", sidecar=True, cam=1, dog=1)],
-        "containers": [_asking("m1", cam=1), _asking("m2", cam=2)],
-    }
-    assert device_requests(spec) == {CAM: 5, DOG: 1}
-    assert device_requests({"containers": [_asking("m1", cam=3), _asking("m2", cam=3)]}) == {CAM: 6}
-    assert device_requests({"containers": [{"resources": {"requests": {CAM: 1}, "limits": {"cpu": "1", "memory": "1Gi"}}}]}) == {CAM: 1}
 
 
 def test_containers_come_in_their_order_with_their_places() -> None:
@@ -100,13 +84,7 @@ def test_counts_are_numbers_or_their_text() -> None:
 @settings(max_examples=40)
 @given(rubbish)
 def test_nothing_that_a_user_writes_raises(spec: JsonObject) -> None:
-    assert all(count >= 0 for count in device_requests(spec).values())
+    assert all(count >= 0 for container in containers(spec) for count in container.devices.values())
     assert len(containers(spec)) >= 0
     assert list(ignored_fields(spec)) == sorted(ignored_fields(spec))
     assert grace_seconds(spec) >= 0
-
-
-def test_an_init_container_counts_beside_the_sidecars_that_started_before_it() -> None:
-    sidecar, init, main = _asking("side", sidecar=True, cam=2), _asking("init", cam=3), _asking("main", cam=1)
-    assert device_requests({"initContainers": [sidecar, init], "containers": [main]}) == {CAM: 5}
-    assert device_requests({"initContainers": [init, sidecar], "containers": [main]}) == {CAM: 3}

@@ -1,4 +1,4 @@
-"""What each write does to a stored Instance, as pure functions; a store carries the answer out atomically, whatever it stores in.
+"""What each write does to a stored Instance, as pure functions; each platform carries the answer out atomically, whatever it stores in.
 
 The rules are those of sharing.md: each write tests what it relies on, and nobody writes what is not theirs to write.
 `me` is the node whose agent asks.
