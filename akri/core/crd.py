@@ -208,7 +208,7 @@ def _instance_spec() -> JsonObject:
         {
             "configurationName": _never_changing(_BOUNDED_TEXT, "configurationName"),
             "cdiName": _never_changing(_BOUNDED_TEXT, "cdiName"),
-            "capacity": _described(_COUNT, "Number of slots"),
+            "capacity": _described({**_COUNT, "maximum": MAXIMUM_CAPACITY}, "Number of slots"),
             "shared": _never_changing({**_FLAG, "default": False}, "shared"),
             "nodes": _described(nodes, "Nodes that see the device, in the order of joining; the first reports on it"),
             "deviceUsage": _described(device_usage, "Who holds each slot: '', '<node>' or 'C:<virtual device id>:<node>'"),

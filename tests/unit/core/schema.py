@@ -27,6 +27,7 @@ _KNOWN = {
     "maxItems",
     "maxLength",
     "maxProperties",
+    "maximum",
     "minimum",
     "nullable",
     "oneOf",
@@ -76,6 +77,8 @@ def _scalar(value: Json, schema: JsonObject, place: str) -> Iterator[str]:
             yield f"{place}: maxLength"
     if isinstance(value, int) and value < cast("float", schema.get("minimum", value)):
         yield f"{place}: minimum"
+    if isinstance(value, int) and value > cast("float", schema.get("maximum", value)):
+        yield f"{place}: maximum"
 
 
 def _object(value: JsonObject, schema: JsonObject, place: str) -> Iterator[str]:
