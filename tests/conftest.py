@@ -1,6 +1,7 @@
 """What all tests share.
 
 How hypothesis searches: in CI it takes the same examples each time, so that a red build stays red.
+Fixtures of the test cluster: tests/cluster/fixtures.py.
 What a skip means: in CI it is a failure, for the machine is ours to prepare; on a developer's machine it stays a skip.
 """
 
@@ -11,6 +12,8 @@ from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+
+pytest_plugins = ["tests.cluster.fixtures"]
 
 IN_CI = bool(os.environ.get("CI"))
 

@@ -57,8 +57,9 @@ class Process:
         _reap(self._pid)
         if _start_time(self._pid) == self._started:
             return True
+        if self._recorded() == (self._pid, self._started):  # else someone has started it anew meanwhile
+            self._record.unlink(missing_ok=True)
         self._pid = None
-        self._record.unlink(missing_ok=True)
         return False
 
     def start(self) -> None:

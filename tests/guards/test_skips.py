@@ -25,7 +25,8 @@ def outcome(folder: Path, *, ci: bool) -> str:
     """Summary line of a small suite that skips."""
     shutil.copy(ROOT / "tests" / "conftest.py", folder)
     (folder / "test_small.py").write_text(SUITE, encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if name != "CI"} | ({"CI": "true"} if ci else {})
+    environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"PYTHONPATH": str(ROOT)}
+    environment |= {"CI": "true"} if ci else {}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     return done.stdout.splitlines()[-1]

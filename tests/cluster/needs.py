@@ -1,0 +1,39 @@
+"""What a machine lacks for the test cluster, as sentences: empty where it can run. Standard library only: asked before each run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+__all__ = ["lacks_for_api_server", "lacks_for_cluster"]
+
+_PLUGINS = Path("/usr/lib/cni")
+
+
+def lacks_for_api_server(program: Path) -> str:
+    """Why no API server can be started here; `program` is the Kubernetes program."""
+    if sys.platform != "linux":
+        return "the API server of the tests runs on Linux only"
+    missing = [name for name in ("etcd", "openssl") if shutil.which(name) is None]
+    if missing:
+        return f"the API server of the tests needs {' and '.join(missing)} (./dev test installs them where it may)"
+    if not program.exists():
+        return "the Kubernetes program has not been built (./dev test does, and ./dev cluster)"
+    return ""
+
+
+def lacks_for_cluster(program: Path) -> str:
+    """Why no cluster with nodes can be started here."""
+    reason = lacks_for_api_server(program)
+    if reason:
+        return reason
+    if os.geteuid() != 0:
+        return "the nodes of the test cluster need root: namespaces, mounts and cgroups"
+    missing = [name for name in ("containerd", "runc", "ip", "busybox", "unshare", "nsenter") if shutil.which(name) is None]
+    if not (_PLUGINS / "ptp").exists():
+        missing.append(f"the CNI plug-ins in {_PLUGINS}")
+    if missing:
+        return f"the nodes of the test cluster need {', '.join(missing)} (./dev test installs them)"
+    return ""
