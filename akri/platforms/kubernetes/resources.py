@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import quote
 
 from attrs import frozen
 
+from akri.core.errors import InvalidValueError
 from akri.core.ids import ObjectKey
 
 __all__ = [
@@ -22,6 +22,17 @@ __all__ = [
     "SERVICES",
     "Resource",
 ]
+
+
+_NO_NAMES: Final = frozenset({".", ".."})
+_IN_NO_NAME: Final = frozenset("/%?#")
+
+
+def _segment(place: str, name: str) -> str:
+    """Hold a name to what Kubernetes takes as a part of a path, so that no name reaches another path than its own."""
+    if name in _NO_NAMES or not _IN_NO_NAME.isdisjoint(name):
+        raise InvalidValueError(place, name, "a name that can be a part of a path")
+    return name
 
 
 @frozen
@@ -45,13 +56,16 @@ class Resource:
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     def collection(self, namespace: str | None = None) -> str:
-        """Return the path of all objects, or of those in one namespace. A kind without namespaces takes None or ""."""
-        place = f"/namespaces/{quote(namespace, safe='')}" if namespace and self.namespaced else ""
+        """Return the path of all objects, or of those in one namespace. A kind without namespaces takes None or "".
+
+        Raises InvalidValueError, as `object` and `subresource` do, for a name that no object can have: `..`, `a/b`.
+        """
+        place = f"/namespaces/{_segment('metadata.namespace', namespace)}" if namespace and self.namespaced else ""
         return f"{self.root}{place}/{self.plural}"
 
     def object(self, key: ObjectKey) -> str:
         """Return the path of one object; the namespace counts only where the kind has namespaces."""
-        return f"{self.collection(key.namespace)}/{quote(key.name, safe='')}"
+        return f"{self.collection(key.namespace)}/{_segment('metadata.name', key.name)}"
 
     def subresource(self, key: ObjectKey, name: str) -> str:
         """Return the path of a part of one object: `status`, `binding`."""
