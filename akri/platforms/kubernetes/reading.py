@@ -7,7 +7,7 @@ from datetime import datetime
 
 from akri.core.metadata import Json, JsonObject
 
-__all__ = ["items", "members", "seconds", "text"]
+__all__ = ["items", "members", "seconds", "text", "texts"]
 
 
 def members(value: Json) -> JsonObject:
@@ -24,6 +24,13 @@ def items(value: Json) -> Iterator[JsonObject]:
 def text(value: Json) -> str:
     """Return a text as it is, and anything else as an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def texts(value: Json) -> tuple[str, ...]:
+    """Return the texts in a list; anything else has none."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(item for item in value if isinstance(item, str))
+    return ()
 
 
 def seconds(value: Json) -> float:
