@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 from typing import Final
 
+from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
 from akri.deviceplugin.wire import DeviceIds
-from akri.platforms.local.clock import SystemClock
 from benchmarks._harness import Case, main
 
 __all__ = ["memory", "plugins", "run"]

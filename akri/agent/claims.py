@@ -15,8 +15,8 @@ from attrs import define, field
 
 from akri.agent.state import NodeState, Resource
 from akri.agent.telling import tell
-from akri.agent.waiting import within
 from akri.agent.writes import RELEASE_TIMEOUT, WRITE_TIMEOUT, InstanceWrites
+from akri.clock import within
 from akri.core.allocation import Binding, ClaimSlot, Denial, FenceInstance, Grant, ReleaseSlot, Step, Steps, allocate
 from akri.core.edits import ContainerEdits, container_edits
 from akri.core.errors import AkriError, DeviceUnavailableError, NotPermittedError, OutcomeUnknownError

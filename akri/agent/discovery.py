@@ -14,7 +14,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from akri.agent.state import NodeState
-from akri.agent.waiting import within
+from akri.clock import within
 from akri.core.configuration import Configuration
 from akri.core.errors import AkriError, DiscoveryError, InvalidDocumentError
 from akri.core.ids import DeviceId, HandlerName, ObjectKey

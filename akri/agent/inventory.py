@@ -18,8 +18,8 @@ from akri.agent.discovery import Discovery
 from akri.agent.offers import Offers
 from akri.agent.state import NodeState, Resource, configuration_of
 from akri.agent.telling import tell
-from akri.agent.waiting import wait_for_either
 from akri.agent.writes import WRITE_TIMEOUT, InstanceWrites
+from akri.clock import wait_for_either
 from akri.core.allocation import Binding, ByInstance
 from akri.core.device import Device
 from akri.core.errors import AkriError

@@ -14,8 +14,8 @@ from attrs import define, field
 
 from akri.agent.state import NodeState, Resource
 from akri.agent.telling import tell
-from akri.agent.waiting import wait_for_either, within
 from akri.agent.writes import InstanceWrites
+from akri.clock import wait_for_either, within
 from akri.core.allocation import strays
 from akri.core.errors import AkriError
 from akri.core.evidence import LISTS_APART, Id, Listing, Verdict

@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 from akri.agent.discovery import Discovery
 from akri.agent.inventory import Inventory
 from akri.agent.state import NodeState
-from akri.agent.waiting import wait_for_either, within
+from akri.clock import wait_for_either, within
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
 from akri.core.inventory_commands import NOTHING

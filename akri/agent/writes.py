@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from attrs import define, field
 
 from akri.agent.state import NodeState
-from akri.agent.waiting import within
+from akri.clock import within
 from akri.core.allocation import Binding
 from akri.core.errors import AkriError
 from akri.core.ids import InstanceName, ObjectKey, SlotId

@@ -22,6 +22,7 @@ __all__ = [
     "NotPermittedError",
     "OutcomeUnknownError",
     "Problem",
+    "RemoteCallError",
     "short",
 ]
 
@@ -105,6 +106,16 @@ class OutcomeUnknownError(AkriError):
 
 class NotPermittedError(AkriError):
     """The platform's access rules refuse the request; trying again does not help."""
+
+
+class RemoteCallError(AkriError):
+    """A call to another process failed; `code` is gRPC's name of the reason, `text` what the peer said, "" if it said nothing."""
+
+    def __init__(self, message: str, code: str = "UNKNOWN", text: str = "") -> None:
+        """Take the sentence for the user, gRPC's status code by its name, `RESOURCE_EXHAUSTED`, and the peer's own words."""
+        super().__init__(message)
+        self.code = code
+        self.text = text
 
 
 class KubeletError(AkriError):

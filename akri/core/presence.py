@@ -165,22 +165,24 @@ class Presence:
             return evolve(self, endpoints=(*self.endpoints, Endpoint(address, shared)))
         return self._with(address, lambda endpoint: evolve(endpoint, shared=shared))
 
-    def answered(self, address: str, devices: Iterable[Device], now: float, gone_ids: Iterable[DeviceId] = ()) -> Presence:
-        """Take in an answer: the whole set that the endpoint sees, and ids that are certainly gone.
+    def answered(
+        self, address: str, devices: Iterable[Device], now: float, gone_ids: Iterable[DeviceId] = (), problems: Iterable[Problem] = ()
+    ) -> Presence:
+        """Take in an answer: the whole set that the endpoint sees, ids that are certainly gone, and what could not be read of it.
 
         An answer of an endpoint that is not registered (any more) changes nothing.
         """
         former = self.endpoint(address)
         if former is None:
             return self
-        accepted, problems = _usable(devices, former.devices)
+        accepted, unusable = _usable(devices, former.devices)
         gone = frozenset(gone_ids) - accepted.keys()
         lost = former.devices.keys() - accepted.keys() - gone
         since = former.state.since if isinstance(former.state, Away) else now
         missing = _missed(former.missing, gone, accepted)
         if self.shared:
             missing.update({id_: Missing(former.devices[id_], shared=True, since=since, misses=1, reason=ABSENT) for id_ in lost})
-        latest = Endpoint(address, former.shared, Answering(), accepted, missing, problems)
+        latest = Endpoint(address, former.shared, Answering(), accepted, missing, (*problems, *unusable))
         dropped = {**self.dropped, **dict.fromkeys(gone, GONE)}
         if not self.shared:
             dropped.update(dict.fromkeys(lost, ABSENT))

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from attrs import field, frozen
 
 from akri.core.device import Device
+from akri.core.errors import Problem
 from akri.core.ids import DeviceId
 
 __all__ = ["Snapshot", "SourceReport"]
@@ -31,9 +32,11 @@ class Snapshot:
     """All devices that a handler sees now, never a difference.
 
     gone_ids: devices of the former snapshot whose absence is certain (removed by the kernel), so that no grace applies.
+    problems: devices of the answer that could not be read, or are not allowed to be here, and are not in `devices`.
     Duplicate ids and strange properties pass through: one place in core judges them for all handlers.
     """
 
     devices: tuple[Device, ...] = ()
     report: SourceReport | None = None
     gone_ids: tuple[DeviceId, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field
 
 from akri.agent.agent import Agent
+from akri.clock import SystemClock
 from akri.controller.controller import Controller
 from akri.core.edits import ContainerEdits
 from akri.core.ids import PluginDeviceId, ResourceName
@@ -15,7 +16,6 @@ from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
 from akri.deviceplugin.pod_resources import PodResourcesClient
-from akri.platforms.local.clock import SystemClock
 from akri.platforms.local.jobs import JobRunner
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from attrs import define, field
 
+from akri.clock import SystemClock
 from akri.core.device import DeviceNode, Mount
 from akri.core.edits import ContainerEdits
 from akri.core.errors import DeviceUnavailableError
 from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.metadata import Json, JsonObject
 from akri.core.reports import Reason
-from akri.platforms.local.clock import SystemClock
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner, PodToAdmit
 from akri.platforms.local.objects import Pod

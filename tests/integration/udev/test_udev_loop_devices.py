@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from akri.clock import SystemClock
 from akri.core.device import DeviceNode
 from akri.core.errors import InvalidDocumentError
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.udev.source import UdevHandler
-from akri.platforms.local.clock import SystemClock
 from akri.testing.clock import VirtualClock
 from akri.testing.loop import loop_device, loop_devices_refused
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from akri.clock import SystemClock
 from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.metadata import Json, JsonObject, ObjectMeta
 from akri.core.reports import Event, Reason
-from akri.platforms.local.clock import SystemClock
 from akri.platforms.local.events import EventLog
 from akri.platforms.local.logs import BoundedFile, Lines
 from akri.platforms.local.memory import MemoryStore

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from akri.agent.waiting import wait_for_either, within
+from akri.clock import wait_for_either, within
 from akri.core.errors import OutcomeUnknownError
 from akri.testing.clock import VirtualClock
 

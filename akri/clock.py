@@ -1,17 +1,43 @@
-"""Waiting that ends: by the injected clock, so that tests decide how long it takes."""
+"""Time as shells meet it: the real clock, and waiting that ends by whatever clock there is.
+
+Every program that is not a test runs on SystemClock; tests decide how long waiting takes by a clock of their own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import Coroutine
 from typing import TypeVar
 
 from akri.core.errors import OutcomeUnknownError
 from akri.ports import Clock
 
-__all__ = ["wait_for_either", "within"]
+__all__ = ["SystemClock", "wait_for_either", "within"]
 
 _T = TypeVar("_T")
+
+
+class SystemClock:
+    """The `Clock` port over the machine's own clocks and randomness."""
+
+    def now(self) -> float:
+        """Seconds of the monotonic clock."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; returns at once for 0 or less."""
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+
+    def random(self) -> float:
+        """Return a number from 0 up to, but without, 1; for jitter, not for secrets."""
+        return random.random()  # noqa: S311 - spreads retries, guards nothing
 
 
 async def within(clock: Clock, seconds: float, work: Coroutine[object, object, _T], what: str) -> _T:

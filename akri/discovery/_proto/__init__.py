@@ -1,0 +1,1 @@
+"""Generated messages of the discovery protocol; only wire.py imports them."""

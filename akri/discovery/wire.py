@@ -1,0 +1,168 @@
+"""The bytes of the discovery protocol (discovery.proto), and our values for them. Nothing else knows the generated code.
+
+A function that reads raises InvalidValueError for what does not fit: peers are other people's programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias, TypeVar
+
+from attrs import field, frozen
+from google.protobuf.message import DecodeError, Message
+
+from akri.core.device import Device, DeviceNode, Mount
+from akri.core.errors import InvalidValueError, Problem, short
+from akri.core.ids import DeviceId, HandlerName
+from akri.discovery._proto import messages_pb2 as pb
+from akri.discovery.snapshot import Snapshot, SourceReport
+
+__all__ = [
+    "DISCOVER",
+    "EMPTY",
+    "MOST",
+    "REGISTER",
+    "KnownDevices",
+    "Question",
+    "Registration",
+    "read_answer",
+    "read_question",
+    "read_registration",
+    "write_answer",
+    "write_question",
+    "write_registration",
+]
+
+REGISTER: Final = "/v0.Registration/RegisterDiscoveryHandler"
+DISCOVER: Final = "/v0.DiscoveryHandler/Discover"
+EMPTY: Final = b""
+"""An empty message: the answer to a registration."""
+MOST: Final = 64 * 1024 * 1024
+"""Bytes of the largest message that both ends take: gRPC's default of 4 MiB ends at a few thousand devices."""
+
+KnownDevices: TypeAlias = Mapping[bytes, Device]
+"""Devices of the former answer by their bytes, so that those that did not change need not be read again."""
+_Message = TypeVar("_Message", bound=Message)
+_COUNT: Final = 2**32 - 1
+
+
+@frozen(order=True)
+class Registration:
+    """How a handler makes itself known.
+
+    endpoint: the path of its unix socket, or with `network` an address like `http://10.1.2.3:10000`.
+    shared: whether several nodes can reach one of its devices.
+    """
+
+    name: HandlerName
+    endpoint: str
+    network: bool
+    shared: bool
+
+
+@frozen
+class Question:
+    """What a Configuration asks a handler: its details, and its properties with all references resolved. Values are never printed."""
+
+    details: str
+    properties: Mapping[str, bytes] = field(factory=dict[str, bytes], hash=False, repr=lambda properties: f"<{len(properties)} values>")
+
+
+def read_registration(data: bytes) -> Registration:
+    """Read RegisterDiscoveryHandlerRequest."""
+    message = _parsed(pb.RegisterDiscoveryHandlerRequest(), data)
+    kinds = {pb.RegisterDiscoveryHandlerRequest.UDS: False, pb.RegisterDiscoveryHandlerRequest.NETWORK: True}
+    if message.endpoint_type not in kinds:
+        raise InvalidValueError("endpoint_type", message.endpoint_type, "UDS (0) or NETWORK (1)")
+    if not message.name:
+        raise InvalidValueError("name", message.name, "the name that Configurations use")
+    if not message.endpoint:
+        raise InvalidValueError("endpoint", message.endpoint, "the path of a unix socket, or an address like http://10.1.2.3:10000")
+    return Registration(HandlerName(message.name), message.endpoint, kinds[message.endpoint_type], message.shared)
+
+
+def write_registration(registration: Registration) -> bytes:
+    """Write RegisterDiscoveryHandlerRequest."""
+    kind = pb.RegisterDiscoveryHandlerRequest.NETWORK if registration.network else pb.RegisterDiscoveryHandlerRequest.UDS
+    message = pb.RegisterDiscoveryHandlerRequest(
+        name=registration.name, endpoint=registration.endpoint, endpoint_type=kind, shared=registration.shared
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+def read_question(data: bytes) -> Question:
+    """Read DiscoverRequest."""
+    message = _parsed(pb.DiscoverRequest(), data)
+    return Question(message.discovery_details, {name: value.vec for name, value in message.discovery_properties.items()})
+
+
+def write_question(question: Question) -> bytes:
+    """Write DiscoverRequest."""
+    properties = {name: pb.ByteData(vec=value) for name, value in question.properties.items()}
+    message = pb.DiscoverRequest(discovery_details=question.details, discovery_properties=properties)
+    return message.SerializeToString(deterministic=True)
+
+
+def read_answer(data: bytes, known: KnownDevices) -> tuple[Snapshot, KnownDevices]:
+    """Read DiscoverResponse; answer with the devices by their bytes as well, for the next call.
+
+    A device that cannot be is a problem of the Snapshot. Raises InvalidValueError if the message, or a device in it, is no message at all.
+    """
+    message = _parsed(pb.DiscoverResponse(), data)
+    devices: list[Device] = []
+    present: dict[bytes, Device] = {}
+    problems: list[Problem] = []
+    for encoded in message.devices:
+        device = present.get(encoded) or known.get(encoded)
+        if device is None:
+            parsed = _parsed(pb.Device(), encoded)
+            try:
+                device = _device(parsed)
+            except InvalidValueError as error:
+                problems.append(Problem(f"device {short(parsed.id)}.{error.problem.place}", error.problem.message))
+                continue
+        devices.append(device)
+        present[encoded] = device
+    report: SourceReport | None = None
+    if message.HasField("report"):
+        report = SourceReport(message.report.candidates, dict(message.report.dropped), message.report.message)
+    gone = tuple(DeviceId(gone) for gone in message.gone_ids)
+    return Snapshot(tuple(devices), report, gone, tuple(problems)), present
+
+
+def write_answer(snapshot: Snapshot) -> bytes:
+    """Write DiscoverResponse."""
+    report: pb.Report | None = None
+    if snapshot.report is not None:
+        dropped = {reason: min(count, _COUNT) for reason, count in snapshot.report.dropped.items()}
+        report = pb.Report(candidates=min(snapshot.report.candidates, _COUNT), dropped=dropped, message=snapshot.report.message)
+    devices = [_written(device) for device in snapshot.devices]
+    message = pb.DiscoverResponse(devices=devices, report=report, gone_ids=snapshot.gone_ids)
+    return message.SerializeToString(deterministic=True)
+
+
+def _device(message: pb.Device) -> Device:
+    return Device(
+        DeviceId(message.id),
+        message.properties,
+        tuple(Mount(mount.container_path, mount.host_path, mount.read_only) for mount in message.mounts),
+        tuple(DeviceNode(node.container_path, node.host_path, node.permissions or "rwm") for node in message.device_specs),
+    )
+
+
+def _written(device: Device) -> bytes:
+    message = pb.Device(id=device.id, properties=device.properties)
+    for mount in device.mounts:
+        message.mounts.add(container_path=mount.container_path, host_path=mount.host_path, read_only=mount.read_only)
+    for node in device.device_nodes:
+        message.device_specs.add(container_path=node.container_path, host_path=node.host_path, permissions=node.permissions)
+    return message.SerializeToString(deterministic=True)
+
+
+def _parsed(message: _Message, data: bytes) -> _Message:
+    name = type(message).DESCRIPTOR.name
+    try:
+        message.ParseFromString(data)
+    except (DecodeError, RecursionError) as error:
+        raise InvalidValueError(name, data[:20], f"a protocol buffer of the discovery protocol ({error})") from error
+    return message
