@@ -54,7 +54,7 @@ async def remove(name: str, *, seconds: float = 10.0) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         try:
-            for hierarchy in hierarchies():
+            for hierarchy in (*hierarchies(), CGROUPS / "unified"):  # runc makes its folders in that one too, where there is one
                 _remove_folder(hierarchy / name)
         except OSError:
             if loop.time() >= end:
