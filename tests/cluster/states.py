@@ -1,8 +1,8 @@
 """Where clusters keep their state, and what removes all that one of them left on the machine.
 
 Below `${XDG_STATE_HOME:-~/.local/state}/akri/cluster`: `up` belongs to `./dev cluster`, `run-<process id>-<digits>` to one pytest
-run, which holds a lock on it for its life. A run folder that nobody holds was left by a crash; the next run removes it with what was made for it.
-Names of interfaces and cgroups follow from the folder's path, processes carry it: so a folder that still exists is enough to find all.
+run, which holds a lock on it for its life. A run folder that nobody holds was left by a crash; the next run removes it with what
+was made for it. Names of interfaces and cgroups follow from the folder's path, and processes carry it: the folder is enough to find all.
 """
 
 from __future__ import annotations

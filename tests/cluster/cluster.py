@@ -1,0 +1,116 @@
+"""A whole cluster: the control plane with all its parts, and nodes with kubelet and containerd.
+
+Like its parts it belongs to no event loop, and a later `Cluster` on the same state folder goes on with what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tests.cluster.admin import Admin
+from tests.cluster.api_server import ALL_CONTROLLERS, ApiServer
+from tests.cluster.images import node_images
+from tests.cluster.network import Network
+from tests.cluster.nodes import Node
+from tests.cluster.processes import Process, eventually
+
+__all__ = ["NODES", "Cluster"]
+
+NODES = ("node-a", "node-b")
+_READY_SECONDS = 120.0
+
+
+class Cluster:
+    """`api_server` and `nodes` are there once `start` has been called. `program` is the Kubernetes program (see `build`)."""
+
+    api_server: ApiServer
+    nodes: tuple[Node, ...]
+
+    def __init__(self, program: Path, state: Path, names: Sequence[str] = NODES) -> None:
+        self.state = state
+        self._program = program
+        self._names = tuple(names)
+        self._network = Network(state)
+
+    async def start(self) -> None:
+        """Start what does not run; returns when every node is Ready and pods can be made in the namespace default.
+
+        Raises ProcessError with the end of the log of the part that failed, or CommandError. `states.clean` removes what was made.
+        """
+        images = asyncio.create_task(asyncio.to_thread(node_images, self.state / "images"))
+        try:
+            await self._network.create()
+            await self._start_control_plane()
+        finally:
+            found = await images
+        self.nodes = tuple(self._node(name, index) for index, name in enumerate(self._names, start=1))
+        async with asyncio.TaskGroup() as tasks:
+            for node in self.nodes:
+                tasks.create_task(self._start_node(node, found))
+        await self.ready()
+
+    async def stop(self) -> None:
+        """Switch the nodes off and stop the control plane. The state stays; `states.clean` removes all."""
+        for node in self.nodes:
+            await node.power_off()
+        await self.api_server.stop()
+
+    def admin(self) -> Admin:
+        """A client with all rights; an async context manager."""
+        return self.api_server.admin()
+
+    def node(self, name: str) -> Node:
+        """One of the nodes: its `kubelet` and `containerd` are processes, itself it can be cut off and rebooted."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def part(self, name: str) -> Process:
+        """The process of one part: of the control plane by its program's name, of a node as `node-a/kubelet` or `node-a/containerd`."""
+        node, _, program = name.rpartition("/")
+        if not node:
+            return self.api_server.part(program)
+        return {"kubelet": self.node(node).kubelet, "containerd": self.node(node).containerd}[program]
+
+    async def ready(self, names: Sequence[str] = (), *, seconds: float = _READY_SECONDS) -> None:
+        """Wait until these nodes, or all, are Ready and the namespace default has its service account.
+
+        Raises ProcessError if a kubelet ends meanwhile, or with the end of its log when time runs out.
+        """
+        nodes = [self.node(name) for name in names] or list(self.nodes)
+        async with self.admin() as admin:
+
+            async def account() -> bool:
+                return await admin.find("/api/v1/namespaces/default/serviceaccounts/default") is not None
+
+            await eventually(account, seconds=seconds, what="the service account of the namespace default")
+            for node in nodes:
+                await node.kubelet.ready(partial(_is_ready, admin, node.name), seconds=seconds)
+
+    async def _start_control_plane(self) -> None:
+        users = {f"system:node:{name}": "system:nodes" for name in self._names}
+        host = self._network.host
+        self.api_server = ApiServer(self._program, self.state, bind="0.0.0.0", addresses=(host,), users=users)
+        await self.api_server.start()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.api_server.start_controller_manager(ALL_CONTROLLERS))
+            tasks.create_task(self.api_server.start_scheduler())
+
+    def _node(self, name: str, index: int) -> Node:
+        user, host = f"system:node:{name}", self._network.place(index).host
+        login = self.state / f"{name}.kubeconfig"
+        self.api_server.kubeconfig_of(user, login, f"https://{host}:{self.api_server.port}")
+        port = self.api_server.port
+        return Node(name, index, state=self.state, network=self._network, kubeconfig=login, port=port, program=self._program)
+
+    async def _start_node(self, node: Node, images: Sequence[Path]) -> None:
+        if not (node.machine.alive and node.containerd.alive and node.kubelet.alive):
+            await node.power_off()
+            await node.start(images)
+
+
+async def _is_ready(admin: Admin, name: str) -> bool:
+    node = await admin.find(f"/api/v1/nodes/{name}")
+    conditions = (node or {}).get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
