@@ -172,7 +172,7 @@ class Admin:
         manifests = sorted(read_manifests(folder), key=lambda each: _ORDER.get(str(each["kind"]), len(_ORDER)))
         definitions = [each for each in manifests if each["kind"] == "CustomResourceDefinition"]
         for manifest in manifests:
-            if manifest["kind"] != "CustomResourceDefinition" and definitions:
+            if str(manifest["kind"]) not in _ORDER and definitions:
                 await self._served(definitions)
                 definitions = []
             await self.apply(manifest)
