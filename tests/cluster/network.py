@@ -7,10 +7,13 @@ The address range of a cluster is `10.<k>.0.0/16`: this machine is `10.<k>.0.1`,
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -94,6 +97,17 @@ class Place:
         return [Place(self.k, index, self.bridge) for index in range(1, MOST_NODES + 1) if index != self.index]
 
 
+@contextmanager
+def _one_at_a_time() -> Generator[None]:
+    """Wait until no other cluster of this machine is choosing its addresses."""
+    folder = os.open("/run", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 class Network:
     """The bridge of a cluster. What it is called and which addresses it has is written to the state folder, for later runs."""
 
@@ -103,7 +117,11 @@ class Network:
 
     async def create(self) -> None:
         """Make the bridge; nothing to do if it is there. Raises LookupError if no address range is free."""
-        links = json.loads(await run("ip", "-json", "address", "show"))
+        with _one_at_a_time():
+            await self._create()
+
+    async def _create(self) -> None:
+        links = json.loads(await run("ip", "-json", "link", "show"))
         if any(link["ifname"] == self.bridge for link in links):
             if self._record.exists():
                 return

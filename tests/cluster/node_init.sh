@@ -3,7 +3,7 @@
 # (the programs and devices of the host; its own /etc, /var, /run and /tmp), and then only keeps the namespaces alive. Everything that
 # is mounted or started here ends with this process, however it ends.
 # Usage: node_init.sh NAME FOLDER PROGRAM
-#   FOLDER holds etc, var, run, tmp and kubelet (becomes /var/lib/kubelet); PROGRAM becomes /opt/kubernetes.
+#   FOLDER holds etc, var, run, tmp, kubelet (becomes /var/lib/kubelet) and plugins (its device-plugins); PROGRAM becomes /opt/kubernetes.
 set -eu
 name=$1 folder=$2 program=$3
 root=$folder/root
@@ -28,6 +28,7 @@ mount --bind "$program" opt/kubernetes
 for entry in etc var run tmp; do mount --bind "$folder/$entry" "$entry"; done
 [ ! -d /etc/alternatives ] || mount --bind /etc/alternatives etc/alternatives
 mount --bind "$folder/kubelet" var/lib/kubelet
+mount --bind "$folder/plugins" var/lib/kubelet/device-plugins
 mount --rbind /dev dev
 mount -t proc proc proc
 mount -t sysfs sysfs sys

@@ -4,7 +4,8 @@ Process 1 of a node (`node_init.sh`) holds its process, mount, network and host 
 shims, containers, mounts and interfaces of the node with it: a power cut is one SIGKILL, and nothing can be left behind. What a
 node keeps over a reboot is in its folder, at the same paths for the node and for this machine:
 
-    <state>/<name>/kubelet      /var/lib/kubelet: device-plugins/, pod-resources/
+    <state>/<name>/plugins      /var/lib/kubelet/device-plugins
+    <state>/<name>/kubelet      /var/lib/kubelet otherwise: pod-resources/kubelet.sock
     <state>/<name>/{etc,var}    /etc, /var: containerd's images, pod logs
     <state>/<name>/{run,tmp}    /run, /tmp: emptied at each boot
 """
@@ -31,6 +32,8 @@ __all__ = ["Node"]
 
 _INIT = Path(__file__).parent / "node_init.sh"
 _LONGEST_SOCKET = 107  # bytes of a path
+_PLUGIN_SOCKET = "akri-01234567-01234567.sock"
+_STARTING_SECONDS = 60.0  # 1 on an idle machine
 _NAMESPACES = "mount", "net", "pid", "uts"
 # Signals meant for the program reach the nsenter that waits for it too (one process group): it must not end first.
 _SHIELD = ("sh", "-c", 'trap "" TERM INT HUP; exec "$@"', "shield")
@@ -54,21 +57,20 @@ class Node:
         self._port = port
         self._program = program
         self._state = state
-        self._images: list[Path] = []
         command = ("unshare", *(f"--{kind}" for kind in _NAMESPACES), "--fork", "--kill-child", "--propagation", "private")
         self.machine = self._process("init", (*command, "sh", str(_INIT), name, str(self.folder), str(program)))
         self.containerd = self._process("containerd", ())
         self.kubelet = self._process("kubelet", ())
-        longest = len(str(self.plugin_folder)) + 1
+        longest = max(len(bytes(file)) for file in (self.plugins / _PLUGIN_SOCKET, self.pod_resources_socket, self._socket))
+        if longest > _LONGEST_SOCKET:
+            raise ValueError(f"the path {state} is too long by {longest - _LONGEST_SOCKET} bytes: sockets below it could not be reached")
         if self.machine.alive:
             self._aim()
-        if longest > _LONGEST_SOCKET - 40:
-            raise ValueError(f"the state folder {state} is too long a path: no socket of a device plugin would fit")
 
     @property
-    def plugin_folder(self) -> Path:
+    def plugins(self) -> Path:
         """The kubelet's device plugin directory."""
-        return self.folder / "kubelet" / "device-plugins"
+        return self.folder / "plugins"
 
     @property
     def pod_resources_socket(self) -> Path:
@@ -88,11 +90,10 @@ class Node:
     async def start(self, images: Sequence[Path] = ()) -> None:
         """Switch the node on, with these image files imported, and return when its kubelet has been started.
 
-        Raises ProcessError or CommandError with the reason if containerd does not come up or an image cannot be imported.
+        Raises ProcessError or CommandError with the reason if a program does not come up or an image cannot be imported.
         """
-        self._images = list(images)
         self._write_files()
-        await self._boot()
+        await self._boot(images)
 
     async def power_off(self) -> None:
         """End everything on the node at once, as if its power were cut; what is on its disk stays."""
@@ -113,6 +114,26 @@ class Node:
         await asyncio.sleep(seconds_off)
         await self._boot()
 
+    async def stop_kubelet(self) -> None:
+        """End the kubelet alone (SIGTERM); see `kubelet` for other ends."""
+        await self.kubelet.stop()
+
+    async def start_kubelet(self) -> None:
+        """Start the kubelet alone, unless it runs; returns when it serves device plugins and PodResources."""
+        await self._start(self.kubelet, self.plugins / "kubelet.sock", self.pod_resources_socket)
+
+    async def start_containerd(self) -> None:
+        """Start containerd alone, unless it runs; returns when it serves."""
+        await self._start(self.containerd, self._socket)
+
+    async def _start(self, process: Process, *sockets: Path) -> None:
+        async def serving() -> bool:
+            return all(_listens(path) for path in sockets)
+
+        if not process.alive:
+            process.start()
+        await process.ready(serving, seconds=_STARTING_SECONDS)
+
     async def remove(self) -> None:
         """Leave nothing of the node but its object in the API."""
         await self.power_off()
@@ -127,7 +148,7 @@ class Node:
         await self._network.mend(self.place)
 
     async def import_image(self, file: Path) -> None:
-        """Give the node's containerd the image in an OCI layout file, and again after `start`."""
+        """Give the node's containerd the image in an OCI layout file; it stays over reboots."""
         await run(
             "ctr",
             "--address",
@@ -154,10 +175,10 @@ class Node:
         """What containers are there now, living or not; holds also while kubelet and containerd are stopped."""
         return containers(self.folder / "run")
 
-    async def _boot(self) -> None:
+    async def _boot(self, images: Sequence[Path] = ()) -> None:
         for folder in ("run", "tmp"):
             shutil.rmtree(self.folder / folder, ignore_errors=True)
-        for folder in ("run", "tmp", "root", "kubelet", "var/log", "var/lib/kubelet", "var/lib/containerd"):
+        for folder in ("run", "tmp", "root", "kubelet/device-plugins", "plugins", "var/log", "var/lib/kubelet", "var/lib/containerd"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
         cgroups.create(self.cgroup)
         self.machine.start()
@@ -168,21 +189,13 @@ class Node:
         await self._network.attach(self.place, init)
         await self.run("nft", "--file", "/etc/nftables.conf")
         self._aim()
-        await self._start_containerd()
-        self.kubelet.start()
+        await self.start_containerd()
+        for image in images:
+            await self.import_image(image)
+        await self.start_kubelet()
 
     async def _booted(self) -> bool:
         return (self.folder / "run" / "booted").exists()
-
-    async def _start_containerd(self) -> None:
-        self.containerd.start()
-        await self.containerd.ready(self._listening, seconds=20)
-        for image in self._images:
-            await self.import_image(image)
-
-    async def _listening(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self._socket)) == 0
 
     @property
     def _socket(self) -> Path:
@@ -233,6 +246,13 @@ def _first_child(pid: int) -> int | None:
     except OSError:
         return None
     return int(children[0]) if children else None
+
+
+def _listens(path: Path) -> bool:
+    """Whether a server accepts connections there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(str(path)) == 0
 
 
 def _is_overlay(folder: Path) -> bool:
