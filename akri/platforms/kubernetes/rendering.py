@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import assert_never
 
-from akri.core.codec import API_VERSION, print_status
+from akri.core.codec import print_status
 from akri.core.instance import Instance
 from akri.core.metadata import Json, JsonObject, OwnerReference
 from akri.core.reports import ConfigurationStatus
@@ -13,7 +13,7 @@ from akri.platforms.kubernetes.patches import JSON_PATCH, Request
 from akri.platforms.kubernetes.reading import members, texts
 from akri.scheduling.model import CreateJob, CreatePod, CreateService, UpdateService
 
-__all__ = ["change", "configuration_status", "creation", "deletion", "finalizers_dropped", "service_update"]
+__all__ = ["change", "creation", "deletion", "finalizers_dropped", "service_update", "status_change"]
 
 
 def creation(action: CreatePod | CreateJob | CreateService) -> JsonObject:
@@ -77,9 +77,13 @@ def finalizers_dropped(found: JsonObject, dropped: Collection[str]) -> Request |
     return _patch(metadata, {"/metadata/finalizers": left}) if len(left) < len(present) else None
 
 
-def configuration_status(uid: str, status: ConfigurationStatus) -> JsonObject:
-    """Print a merge patch of a Configuration's status; its uid in it is a precondition."""
-    return {"apiVersion": API_VERSION, "kind": "Configuration", "metadata": {"uid": uid}, "status": print_status(status)}
+def status_change(uid: str, status: ConfigurationStatus) -> Request:
+    """Replace the status of this very Configuration, whatever else happened to it meanwhile.
+
+    The server passes over a uid in the body of a merge patch of a status, so it is tested by a JSON patch.
+    """
+    tested: JsonObject = {"op": "test", "path": "/metadata/uid", "value": uid}
+    return Request("PATCH", JSON_PATCH, [tested, {"op": "add", "path": "/status", "value": print_status(status)}])
 
 
 def _patch(metadata: JsonObject, fields: Mapping[str, Json]) -> Request:

@@ -9,9 +9,8 @@ from akri.core.ids import ObjectKey
 from akri.core.reports import ConfigurationStatus, DiscoveryReport
 from akri.platforms.kubernetes.api_errors import ApiStatusError
 from akri.platforms.kubernetes.client import ApiClient
-from akri.platforms.kubernetes.patches import MERGE_PATCH
 from akri.platforms.kubernetes.reading import members
-from akri.platforms.kubernetes.rendering import configuration_status
+from akri.platforms.kubernetes.rendering import status_change
 from akri.platforms.kubernetes.resources import CONFIGURATIONS, REPORTS
 
 __all__ = ["delete_report", "set_status"]
@@ -22,18 +21,15 @@ async def set_status(client: ApiClient, key: ObjectKey, uid: str, status: Config
 
     Raises NotPermittedError, and OutcomeUnknownError for whatever else went wrong.
     """
+    request, path = status_change(uid, status), CONFIGURATIONS.subresource(key, "status")
     try:
         await client.request(
-            "PATCH",
-            CONFIGURATIONS.subresource(key, "status"),
-            body=configuration_status(uid, status),
-            content_type=MERGE_PATCH,
-            parameters={"fieldManager": manager},
+            request.method, path, body=request.body, content_type=request.content_type, parameters={"fieldManager": manager}
         )
     except ApiStatusError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             return
-        if error.status == HTTPStatus.CONFLICT and await _uid(client, key) != uid:
+        if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and await _uid(client, key) != uid:
             return
         raise _translated(error, f"the status of Configuration {key}") from error
 

@@ -6,6 +6,7 @@ import json
 
 from attrs import evolve
 
+from akri.core.codec import print_status
 from akri.core.ids import ConfigurationName, NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import Json, JsonObject, ObjectMeta, OwnerReference
@@ -129,9 +130,6 @@ def test_a_deletion_is_of_one_object_and_takes_along_what_it_owns() -> None:
 def test_a_status_is_of_one_configuration() -> None:
     status = ConfigurationStatus(3, (Condition("Accepted", status=True, reason=Reason.ACCEPTED),), instances=2)
 
-    printed = rendering.configuration_status("9a1d", status)
+    request = rendering.status_change("9a1d", status)
 
-    assert printed["metadata"] == {"uid": "9a1d"}
-    assert {"apiVersion", "kind", "metadata", "status"} == printed.keys()
-    assert isinstance(printed["status"], dict)
-    assert printed["status"]["observedGeneration"] == 3
+    assert request.body == [TESTS[0], {"op": "add", "path": "/status", "value": print_status(status)}]
