@@ -7,12 +7,13 @@ ends it: each loop tries again with capped back-off, and says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from attrs import define, field
 
 from akri.agent.claims import Claims
 from akri.agent.discovery import Discovery
+from akri.agent.handlers import Handlers, KeepRegistrations
 from akri.agent.inventory import Inventory
 from akri.agent.offers import Offers, Plugins
 from akri.agent.releases import ListPods, Releases
@@ -25,29 +26,43 @@ from akri.core.edits import ContainerEdits
 from akri.core.evidence import Evidence, PodObservation
 from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.instance import Instance
+from akri.discovery.allowed import USUAL, Allowed
 from akri.discovery.embedded import HandlerFactory
+from akri.discovery.tls import TlsFiles
+from akri.discovery.wire import Registration
 from akri.platforms.following import follow
 from akri.ports import Alive, Clock, ConfigurationObservation, Gone, NodePlatform, Put, Reset, WatchEvent
 
 __all__ = ["Agent"]
 
 
+def _forget(registrations: tuple[Registration, ...]) -> None:
+    """Keep nothing: the next run is told by the handlers themselves."""
+    del registrations
+
+
 @define(eq=False)
 class Agent:
     """The agent of one node.
 
-    plugins: where resources are offered. list_pods: asks PodResources. handlers: discovery handlers inside this process, made
-    anew for each Configuration that names them.
-    The kubelet's side calls `allocate`, `answered` and `kubelet_started`.
+    embedded: discovery handlers inside this process, made anew for each Configuration that names them. plugins: where resources
+    are offered. list_pods: asks PodResources. registrations: handlers remembered from an earlier run; keep: stores them.
+    allowed: what the operator lets handlers do. tls: files to speak with handlers on the network.
+    The kubelet's side calls `allocate`, `answered` and `kubelet_started`; the registration socket calls `register`.
     """
 
     node: NodeName
     platform: NodePlatform
     clock: Clock
-    handlers: Mapping[HandlerName, HandlerFactory]
+    embedded: Mapping[HandlerName, HandlerFactory]
     plugins: Plugins
     list_pods: ListPods
     watch_pods: bool = True
+    registrations: Iterable[Registration] = ()
+    keep: KeepRegistrations | None = None
+    allowed: Allowed = USUAL
+    tls: TlsFiles | None = None
+    handlers: Handlers = field(init=False)
     state: NodeState = field(init=False)
     claims: Claims = field(init=False)
     releases: Releases = field(init=False)
@@ -55,7 +70,7 @@ class Agent:
     inventory: Inventory = field(init=False)
     reporting: Reporting = field(init=False)
     _offers: Offers = field(init=False)
-    _configurations_changed: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _questions_changed: asyncio.Event = field(init=False, factory=asyncio.Event)
     _instances_known: asyncio.Event = field(init=False, factory=asyncio.Event)
 
     def __attrs_post_init__(self) -> None:
@@ -65,6 +80,9 @@ class Agent:
         writes = InstanceWrites(self.state, self.platform, self.clock)
         self._offers = Offers(self.state, self.plugins)
         self.claims = Claims(self.state, self.platform, self.clock, writes)
+        self.handlers = Handlers(
+            self.embedded, self.clock, self.registrations, self.allowed, self.tls, self.keep or _forget, self._handlers_changed
+        )
         self.discovery = Discovery(self.state, self.platform, self.clock, self.handlers, self._discovered)
         self.inventory = Inventory(self.state, self.platform, self.clock, self.discovery, self._offers, writes, self._looked)
         self.releases = Releases(
@@ -79,7 +97,7 @@ class Agent:
             group.create_task(follow("instances", self.platform.watch_instances, self._instances, self.clock))
             if self.watch_pods:
                 group.create_task(follow("pods", self.platform.watch_pods, self._pods, self.clock))
-            group.create_task(self.discovery.run(self._configurations_changed))
+            group.create_task(self.discovery.run(self._questions_changed))
             group.create_task(self.releases.run())
             await self.releases.listed_once.wait()
             await self._instances_known.wait()
@@ -92,6 +110,10 @@ class Agent:
         self.inventory.wake()
         return edits
 
+    def register(self, registration: Registration) -> None:
+        """Take in that a discovery handler made itself known. Raises NotPermittedError if the operator does not allow it."""
+        self.handlers.register(registration)
+
     def answered(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> None:
         """Note that the answer to an Allocate went out, or was lost on the way."""
         self.claims.answered(resource, ids)
@@ -101,6 +123,10 @@ class Agent:
         """Note that the kubelet was started anew: what it lists counts from here."""
         self.state.evidence = self.state.evidence.start(self.clock.now())
         self.releases.wake()
+
+    def _handlers_changed(self, address: str) -> None:
+        self.discovery.registered(address)
+        self._questions_changed.set()
 
     def _discovered(self, configuration: ObjectKey) -> None:
         self.inventory.wake(configuration)
@@ -130,7 +156,7 @@ class Agent:
                 self._drop(key)
             case Alive():
                 return
-        self._configurations_changed.set()
+        self._questions_changed.set()
 
     def _take(self, one: ConfigurationObservation) -> None:
         # One that became unreadable keeps its last usable state: what runs is not taken away by a slip in an edit.
@@ -164,12 +190,12 @@ class Agent:
     def _pods(self, event: WatchEvent[PodObservation]) -> None:
         evidence = self.state.evidence
         match event:
-            case Reset(objects):
-                self.state.evidence = evidence.reset_pods(objects).pods_current(self.clock.now())
+            case Reset(objects, until):
+                self.state.evidence = evidence.reset_pods(objects).pods_current(self.clock.now() if until is None else until)
             case Put(pod):
                 self.state.evidence = evidence.put_pod(pod)
             case Gone(key, uid):
                 self.state.evidence = evidence.drop_pod(key, uid)
-            case Alive():
-                self.state.evidence = evidence.pods_current(self.clock.now())
+            case Alive(until):
+                self.state.evidence = evidence.pods_current(self.clock.now() if until is None else until)
         self.releases.wake()

@@ -94,8 +94,8 @@ class Reporting:
         self._published[key] = report
 
     def _report(self, key: ObjectKey) -> DiscoveryReport | None:
-        configuration, handler = self.state.configurations.get(key), self.discovery.reports.get(key)
-        if configuration is None or handler is None:
+        configuration, handlers = self.state.configurations.get(key), self.discovery.reports(key)
+        if configuration is None or not handlers:
             return None
         decision = self.inventory.decided.get(key, NOTHING)
         said = [str(problem) for problem in decision.problems]
@@ -108,4 +108,4 @@ class Reporting:
         refused = [self.inventory.refused[key]] if key in self.inventory.refused else []
         metadata = configuration.metadata
         problems = (*refused, *said, *waiting, *kept, *unreadable)
-        return DiscoveryReport(key, metadata.uid, self.state.node, metadata.generation, self.clock.wall(), (handler,), problems)
+        return DiscoveryReport(key, metadata.uid, self.state.node, metadata.generation, self.clock.wall(), handlers, problems)

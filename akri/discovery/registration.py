@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from grpc import aio
 
@@ -44,7 +44,7 @@ class RegistrationServer:
         self._inode = 0
         self._keeper: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> RegistrationServer:
+    async def __aenter__(self) -> Self:
         """Begin to serve. Raises OSError if the socket cannot be made, InvalidValueError if its path is too long."""
         await self._serve()
         self._keeper = asyncio.create_task(self._keep())

@@ -13,21 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from attrs import define, field, frozen
+from grpc import aio
 
 from akri import rpc
-from akri.core.device import Device
+from akri.clock import SystemClock, wait_for_either
 from akri.core.errors import AkriError, DiscoveryError, InvalidDocumentError, InvalidValueError, RemoteCallError
-from akri.core.ids import DeviceId, HandlerName
+from akri.core.ids import HandlerName
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.discovery.registration import SOCKET_NAME
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.tls import TlsFiles, server_credentials
-from akri.discovery.wire import DISCOVER, MOST, REGISTER, Registration, read_question, write_answer, write_device, write_registration
+from akri.discovery.wire import DISCOVER, MOST, REGISTER, Registration, WrittenDevices, read_question, write_answer, write_registration
 from akri.ports import Clock
 
 if TYPE_CHECKING:
@@ -41,12 +44,16 @@ DEFAULT_PORT: Final = 10000
 """Port of handlers that listen on the network."""
 _LOOK: Final = 0.5
 _REGISTER: Final = 10.0
+_SIGN_OF_LIFE: Final = 60.0
+"""Seconds after which a handler registers again without a reason: an agent that forgot it is told within a minute."""
 _ASIDE: Final = 500
 """Devices of an answer from which on it is written in a worker thread, so that others go on meanwhile."""
 _LOG: Final = logging.getLogger(__name__)
 
 Discover: TypeAlias = Callable[[str, Mapping[str, bytes]], AsyncIterator[Snapshot]]
 """Details and properties in, snapshots out; see akri.discovery.handler.Handler."""
+
+_Identity: TypeAlias = tuple[int, int]
 
 
 @frozen
@@ -67,27 +74,20 @@ def place_from(environment: Mapping[str, str]) -> Place:
     return Place(Path(environment.get("DISCOVERY_HANDLERS_DIRECTORY") or DEFAULT_FOLDER), environment.get("POD_IP", ""))
 
 
-async def serve(name: str, discover: Discover, *, shared: bool, place: Place | None = None, clock: Clock | None = None) -> None:
+async def serve(name: str, discover: Discover, *, shared: bool, place: Place | None = None) -> None:
     """Serve a handler until cancelled, registered with the agent whenever there is one.
 
-    name: what Configurations call it. shared: whether several nodes can reach one of its devices. place: where, None to ask
-    the environment. Raises OSError if it cannot listen there, DiscoveryError for TLS files that cannot be read.
+    name: what Configurations call it. shared: whether several nodes can reach one of its devices. place: where, None for what
+    the environment says. Raises OSError if it cannot listen there, DiscoveryError for TLS files that cannot be read.
     """
-    if place is None:
-        import os  # noqa: PLC0415 - only who does not say where asks the environment
-
-        place = place_from(os.environ)
-    if clock is None:
-        from akri.discovery.system_clock import SystemClock  # noqa: PLC0415
-
-        clock = SystemClock()
-    async with HandlerServer(HandlerName(name), discover, clock, place, shared=shared) as server:
+    where = place_from(os.environ) if place is None else place
+    async with HandlerServer(HandlerName(name), discover, SystemClock(), where, shared=shared) as server:
         await server.keep_registered()
 
 
 @define(eq=False)
 class HandlerServer:
-    """Serves one handler while the block lasts. `streams`: how many Configurations ask now; `registered`: whether an agent knows us."""
+    """Serves one handler while the block lasts. `streams`: how many questions it answers now; `registered`: whether an agent knows it."""
 
     name: HandlerName
     discover: Discover
@@ -96,5 +96,104 @@ class HandlerServer:
     shared: bool = field(kw_only=True)
     streams: int = field(init=False, default=0)
     registered: bool = field(init=False, default=False)
+    _server: aio.Server | None = field(init=False, default=None)
     _again: asyncio.Event = field(init=False, factory=asyncio.Event)
-    _closing: list[Callable[[], None]] = field(init=False, factory=list)
+
+    async def __aenter__(self) -> Self:
+        """Begin to answer. Raises OSError if nobody can listen there, DiscoveryError for TLS files that cannot be read."""
+        methods = {DISCOVER: rpc.stream_method(self._discover, _status)}
+        if self.place.host:
+            credentials = await server_credentials(self.place.tls) if self.place.tls else None
+            self._server = await rpc.serve(_host_and_port(self.place), methods, most=MOST, credentials=credentials)
+        else:
+            self._socket.parent.mkdir(parents=True, exist_ok=True)
+            self._socket.unlink(missing_ok=True)
+            self._server = await rpc.serve(rpc.unix(self._socket), methods, most=MOST)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End all streams and stop to listen."""
+        if self._server is not None:
+            await self._server.stop(grace=None)
+        if not self.place.host:
+            self._socket.unlink(missing_ok=True)
+
+    @property
+    def _socket(self) -> Path:
+        return self.place.folder / f"{self.name}.sock"
+
+    @property
+    def registration(self) -> Registration:
+        """How the handler makes itself known."""
+        scheme = "https" if self.place.tls else "http"
+        endpoint = f"{scheme}://{_host_and_port(self.place)}" if self.place.host else str(self._socket)
+        return Registration(self.name, endpoint, network=bool(self.place.host), shared=self.shared)
+
+    async def keep_registered(self) -> None:
+        """Register with the agent, and again with each new one and whenever a stream was dropped; until cancelled."""
+        agent, failures = self.place.folder / SOCKET_NAME, 0
+        while True:
+            self._again.clear()
+            before = _identity(agent)
+            self.registered = before is not None and await self._register(agent)
+            failures = 0 if self.registered else failures + 1
+            wait = _SIGN_OF_LIFE if self.registered else NETWORK_BACK_OFF.seconds(failures, self.clock.random())
+            await self._news(agent, before, wait)
+
+    async def _register(self, agent: Path) -> bool:
+        channel = rpc.connect(rpc.unix(agent), most=MOST)
+        try:
+            await rpc.call(channel, REGISTER, write_registration(self.registration), seconds=_REGISTER)
+        except RemoteCallError as error:
+            _LOG.warning("not registered handler=%s agent=%s error=%s", self.name, agent, error)
+            return False
+        finally:
+            await channel.close()
+        _LOG.info("registered handler=%s agent=%s", self.name, agent)
+        return True
+
+    async def _news(self, agent: Path, before: _Identity | None, seconds: float) -> None:
+        """Wait until a stream was dropped or the agent's socket is another one, at most for `seconds`."""
+        until = self.clock.now() + seconds
+        while self.clock.now() < until and not self._again.is_set() and _identity(agent) == before:
+            await wait_for_either(self.clock, min(_LOOK, until - self.clock.now()), self._again)
+
+    async def _discover(self, request: bytes, context: Context) -> None:
+        question = read_question(request)
+        written: WrittenDevices = {}
+        snapshots = self.discover(question.details, question.properties)
+        self.streams += 1
+        try:
+            async for snapshot in snapshots:
+                if len(snapshot.devices) < _ASIDE:
+                    answer, written = write_answer(snapshot, written)
+                else:
+                    answer, written = await asyncio.to_thread(write_answer, snapshot, written)
+                if len(answer) > MOST:
+                    message = f"an answer of {len(snapshot.devices)} devices has {len(answer)} bytes: expected at most {MOST}"
+                    raise RemoteCallError(message, "RESOURCE_EXHAUSTED")
+                await context.write(answer)
+        finally:
+            self.streams -= 1
+            self._again.set()
+            if isinstance(snapshots, AsyncGenerator):
+                await snapshots.aclose()
+
+
+def _host_and_port(place: Place) -> str:
+    return f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
+
+
+def _identity(socket: Path) -> _Identity | None:
+    # A new agent makes a new file; an inode alone may be used again at once.
+    try:
+        found = socket.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
+
+
+def _status(error: AkriError) -> str:
+    if isinstance(error, InvalidDocumentError | InvalidValueError):
+        return "INVALID_ARGUMENT"
+    return "UNAVAILABLE" if isinstance(error, DiscoveryError) else rpc.status_of(error)

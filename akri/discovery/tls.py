@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 from attrs import frozen
@@ -26,7 +26,7 @@ class TlsFiles:
     authorities: Path
 
 
-_Pem = tuple[bytes, bytes, bytes]
+_Pem: TypeAlias = tuple[bytes, bytes, bytes]
 
 
 async def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
@@ -42,18 +42,14 @@ async def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """
     current = await asyncio.to_thread(_read, files)
 
-    def fetch() -> grpc.ServerCertificateConfiguration | None:
+    def fetch() -> grpc.ServerCertificateConfiguration:
         # gRPC calls this from its own threads, at each new connection.
         nonlocal current
         try:
-            latest = _read(files)
+            current = _read(files)
         except DiscoveryError as error:
             _LOG.warning("certificates are kept as they were error=%s", error)
-            return None
-        if latest == current:
-            return None
-        current = latest
-        return _configuration(latest)
+        return _configuration(current)
 
     return grpc.dynamic_ssl_server_credentials(_configuration(current), fetch, require_client_authentication=True)
 

@@ -25,6 +25,7 @@ __all__ = [
     "KnownDevices",
     "Question",
     "Registration",
+    "WrittenDevices",
     "read_answer",
     "read_question",
     "read_registration",
@@ -42,6 +43,8 @@ MOST: Final = 64 * 1024 * 1024
 
 KnownDevices: TypeAlias = Mapping[bytes, Device]
 """Devices of the former answer by their bytes, so that those that did not change need not be read again."""
+WrittenDevices: TypeAlias = Mapping[DeviceId, tuple[Device, bytes]]
+"""Devices of the former answer with their bytes, so that those that did not change need not be written again."""
 _Message = TypeVar("_Message", bound=Message)
 _COUNT: Final = 2**32 - 1
 
@@ -130,15 +133,21 @@ def read_answer(data: bytes, known: KnownDevices) -> tuple[Snapshot, KnownDevice
     return Snapshot(tuple(devices), report, gone, tuple(problems)), present
 
 
-def write_answer(snapshot: Snapshot) -> bytes:
-    """Write DiscoverResponse."""
+def write_answer(snapshot: Snapshot, known: WrittenDevices) -> tuple[bytes, WrittenDevices]:
+    """Write DiscoverResponse; answer with the bytes of the devices as well, for the next call. Its problems are not sent."""
     report: pb.Report | None = None
     if snapshot.report is not None:
         dropped = {reason: min(count, _COUNT) for reason, count in snapshot.report.dropped.items()}
         report = pb.Report(candidates=min(snapshot.report.candidates, _COUNT), dropped=dropped, message=snapshot.report.message)
-    devices = [_written(device) for device in snapshot.devices]
+    devices: list[bytes] = []
+    present: dict[DeviceId, tuple[Device, bytes]] = {}
+    for device in snapshot.devices:
+        former = known.get(device.id)
+        encoded = former[1] if former is not None and former[0] == device else _written(device)
+        devices.append(encoded)
+        present[device.id] = device, encoded
     message = pb.DiscoverResponse(devices=devices, report=report, gone_ids=snapshot.gone_ids)
-    return message.SerializeToString(deterministic=True)
+    return message.SerializeToString(deterministic=True), present
 
 
 def _device(message: pb.Device) -> Device:

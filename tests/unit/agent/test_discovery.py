@@ -43,7 +43,7 @@ def _named(handler: str, details: str = "") -> DiscoveryRequest:
 
 
 def _error(it: World) -> str:
-    return it.agent.discovery.reports[key("cam")].error
+    return it.agent.discovery.reports(key("cam"))[0].error
 
 
 async def test_a_configuration_is_asked_with_its_details_and_reported() -> None:
@@ -227,4 +227,4 @@ async def test_streams_are_closed_with_their_configuration_and_none_is_left_over
         await it.store.delete(key("cam"))
         await it.clock.advance(1)
         assert it.source.streams == 0
-        assert (it.agent.discovery.presence, it.agent.discovery.reports) == ({}, {})
+        assert (it.agent.discovery.presence, it.agent.discovery.reports(key("cam"))) == ({}, ())
