@@ -16,9 +16,10 @@ from tests.cluster.pki import make_keys
 from tests.cluster.processes import Process
 from tests.cluster.settings import Settings
 
-__all__ = ["ADMIN", "ALL_CONTROLLERS", "GARBAGE_COLLECTOR", "ApiServer"]
+__all__ = ["ADMIN", "ALL_CONTROLLERS", "GARBAGE_COLLECTOR", "PARTS", "ApiServer"]
 
 ADMIN = "admin"
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ALL_CONTROLLERS = "*"
 GARBAGE_COLLECTOR = "garbage-collector-controller"
 
@@ -36,7 +37,7 @@ class ApiServer:
 
     `addresses`: further addresses or names that its certificate is made for. `users`: further users and their groups, for
     example `{"system:node:node-a": "system:nodes"}`; `kubeconfig_of` writes a file for one.
-    The parts are named etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
+    The names of the parts are in `PARTS`.
     """
 
     def __init__(
@@ -238,6 +239,7 @@ class ApiServer:
             f"--service-account-private-key-file={self.state / 'pki' / 'sa.key'}",
             f"--root-ca-file={self.ca_file}",
             "--use-service-account-credentials=false",
+            "--node-monitor-grace-period=20s",  # 50 without this: tests wait for it
         ]
 
     def _scheduler(self) -> list[str]:

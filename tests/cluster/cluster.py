@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import aiohttp
+
 from tests.cluster.admin import Admin
-from tests.cluster.api_server import ALL_CONTROLLERS, ApiServer
+from tests.cluster.api_server import ALL_CONTROLLERS, PARTS, ApiServer
 from tests.cluster.images import node_images
 from tests.cluster.network import Network
 from tests.cluster.nodes import Node
-from tests.cluster.processes import Process, eventually
+from tests.cluster.processes import Process, ProcessError, eventually
 
 __all__ = ["NODES", "Cluster"]
 
@@ -24,7 +26,7 @@ _READY_SECONDS = 120.0
 
 
 class Cluster:
-    """`api_server` and `nodes` are there once `start` has been called. `program` is the Kubernetes program (see `build`)."""
+    """`api_server` and `nodes` are there after `start`, or when `runs` said yes. `program` is the Kubernetes program (see `build`)."""
 
     api_server: ApiServer
     nodes: tuple[Node, ...]
@@ -43,14 +45,30 @@ class Cluster:
         images = asyncio.create_task(asyncio.to_thread(node_images, self.state / "images"))
         try:
             await self._network.create()
+            self._find()
             await self._start_control_plane()
         finally:
             found = await images
-        self.nodes = tuple(self._node(name, index) for index, name in enumerate(self._names, start=1))
         async with asyncio.TaskGroup() as tasks:
             for node in self.nodes:
                 tasks.create_task(self._start_node(node, found))
         await self.ready()
+
+    async def runs(self) -> bool:
+        """Whether all of it was started, by whomever, and is well: then `start` has nothing left to do."""
+        try:
+            self._find()
+        except FileNotFoundError:
+            return False
+        control_plane = [self.api_server.part(name) for name in PARTS]
+        on_nodes = [process for node in self.nodes for process in (node.machine, node.containerd, node.kubelet)]
+        if not all(process.alive for process in control_plane + on_nodes):
+            return False
+        try:
+            await self.ready(seconds=10.0)
+        except (ProcessError, TimeoutError, aiohttp.ClientError):
+            return False
+        return True
 
     async def stop(self) -> None:
         """Switch the nodes off and stop the control plane. The state stays; `states.clean` removes all."""
@@ -88,26 +106,36 @@ class Cluster:
             for node in nodes:
                 await node.kubelet.ready(partial(_is_ready, admin, node.name), seconds=seconds)
 
-    async def _start_control_plane(self) -> None:
-        users = {f"system:node:{name}": "system:nodes" for name in self._names}
+    def _find(self) -> None:
+        """Take over what an earlier run left, running or not. Raises FileNotFoundError if there is no network."""
         host = self._network.host
+        users = {_user(name): "system:nodes" for name in self._names}
         self.api_server = ApiServer(self._program, self.state, bind="0.0.0.0", addresses=(host,), users=users)
+        self.nodes = tuple(self._node(name, index) for index, name in enumerate(self._names, start=1))
+
+    async def _start_control_plane(self) -> None:
         await self.api_server.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.api_server.start_controller_manager(ALL_CONTROLLERS))
             tasks.create_task(self.api_server.start_scheduler())
 
     def _node(self, name: str, index: int) -> Node:
-        user, host = f"system:node:{name}", self._network.place(index).host
-        login = self.state / f"{name}.kubeconfig"
-        self.api_server.kubeconfig_of(user, login, f"https://{host}:{self.api_server.port}")
-        port = self.api_server.port
+        login, port = self._login(name), self.api_server.port
         return Node(name, index, state=self.state, network=self._network, kubeconfig=login, port=port, program=self._program)
+
+    def _login(self, name: str) -> Path:
+        return self.state / f"{name}.kubeconfig"
 
     async def _start_node(self, node: Node, images: Sequence[Path]) -> None:
         if not (node.machine.alive and node.containerd.alive and node.kubelet.alive):
+            self.api_server.kubeconfig_of(_user(node.name), self._login(node.name), f"https://{self._network.host}:{self.api_server.port}")
             await node.power_off()
             await node.start(images)
+
+
+def _user(node: str) -> str:
+    """The name by which the API server knows a kubelet."""
+    return f"system:node:{node}"
 
 
 async def _is_ready(admin: Admin, name: str) -> bool:

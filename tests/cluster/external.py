@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.cluster.admin import Admin
+from tests.cluster.nodes import Node
 from tests.cluster.processes import Process
 
 __all__ = ["ExternalApiServer"]
@@ -40,7 +42,7 @@ class ExternalApiServer:
     @property
     def audit_log(self) -> Path:
         """Left out."""
-        self._left_out("its audit log cannot be read")
+        _left_out("its audit log cannot be read")
 
     def admin(self) -> Admin:
         """A client with the rights of the kubeconfig; an async context manager."""
@@ -48,15 +50,15 @@ class ExternalApiServer:
 
     def part(self, name: str) -> Process:
         """Left out."""
-        self._left_out(f"its {name} cannot be stopped")
+        _left_out(f"its {name} cannot be stopped")
 
     async def start_part(self, name: str) -> None:
         """Left out."""
-        self._left_out(f"its {name} cannot be started")
+        _left_out(f"its {name} cannot be started")
 
     async def restart_part(self, name: str, grace: float = 10.0) -> None:
         """Left out."""
-        self._left_out(f"its {name} cannot be restarted in {grace} s")
+        _left_out(f"its {name} cannot be restarted in {grace} s")
 
     async def start_scheduler(self) -> None:
         """Nothing to do: a cluster has one."""
@@ -64,8 +66,37 @@ class ExternalApiServer:
     async def start_controller_manager(self, controllers: str = "") -> None:
         """Nothing to do: a cluster has one, with all controllers."""
 
-    def _left_out(self, why: str) -> NoReturn:
-        pytest.skip(f"on the cluster of --kubeconfig {why}")
+
+class ExternalCluster:
+    """What `Cluster` offers, as far as another's can."""
+
+    def __init__(self, kubeconfig: Path, state: Path) -> None:
+        self.api_server = ExternalApiServer(kubeconfig, state)
+        self.state = state
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Left out."""
+        _left_out("the machines of its nodes cannot be reached")
+
+    def node(self, name: str) -> Node:
+        """Left out."""
+        _left_out(f"the machine of {name} cannot be reached")
+
+    def part(self, name: str) -> Process:
+        """Left out."""
+        _left_out(f"its {name} cannot be stopped")
+
+    def admin(self) -> Admin:
+        """A client with the rights of the kubeconfig; an async context manager."""
+        return self.api_server.admin()
+
+    async def ready(self, names: Sequence[str] = (), *, seconds: float = 0.0) -> None:
+        """Nothing to do: it is."""
+
+
+def _left_out(why: str) -> NoReturn:
+    pytest.skip(f"on the cluster of --kubeconfig {why}")
 
 
 def _read(file: Path) -> dict[str, Any]:

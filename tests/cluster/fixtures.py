@@ -6,9 +6,12 @@
                       `await admin.install(ROOT / "deploy")` puts it there, again and again without harm.
                       For the garbage collector, after install: `await api_server.start_controller_manager()`.
 `fresh_api_server`    one of the test's own, to break: `await fresh_api_server.part("etcd").kill()`.
+`cluster`             the same with scheduler, all controllers and the nodes node-a and node-b, one for the whole run (8 s, more when busy).
+`fresh_cluster`       one of the test's own, to break: `await fresh_cluster.node("node-b").reboot()`.
 `admin`               a client with all rights on `api_server`, on the test's own event loop.
 `namespace`           the name of a namespace that this test alone uses.
 
+When a test of the run failed, the logs of all that ran stay in .cache/cluster-logs.
 With `--kubeconfig FILE` they stand for another cluster: what cannot be ordered there is left out, and says so.
 A time-out of 60 s, or what the test's mark says, holds for the test alone: starting servers has limits of its own.
 """
@@ -16,7 +19,10 @@ A time-out of 60 s, or what the test's mark says, holds for the test alone: star
 from __future__ import annotations
 
 import secrets
+import shutil
+import sys
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,9 +32,20 @@ import pytest_asyncio
 if TYPE_CHECKING:  # they load aiohttp: not in runs that do without a cluster
     from tests.cluster.admin import Admin
     from tests.cluster.api_server import ApiServer
+    from tests.cluster.cluster import Cluster
 
-__all__ = ["admin", "api_server", "fresh_api_server", "namespace", "pytest_addoption", "pytest_collection_modifyitems"]
+__all__ = [
+    "admin",
+    "api_server",
+    "cluster",
+    "fresh_api_server",
+    "fresh_cluster",
+    "namespace",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+]
 
+_LOGS = Path(__file__).parents[2] / ".cache" / "cluster-logs"
 _SLOW = frozenset({"api_server", "fresh_api_server", "cluster", "fresh_cluster"})
 _SECONDS = 60.0
 
@@ -59,17 +76,37 @@ async def api_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 
         yield cast("ApiServer", ExternalApiServer(kubeconfig, tmp_path_factory.mktemp("external")))
     else:
-        async for server in _started():
+        async with _own_api_server(request) as server:
             yield server
 
 
 @pytest_asyncio.fixture
 async def fresh_api_server(request: pytest.FixtureRequest) -> AsyncGenerator[ApiServer]:
     """An API server of this test alone."""
-    if request.config.getoption("kubeconfig") is not None:
-        pytest.skip("the cluster of --kubeconfig is not there to be broken")
-    async for server in _started():
+    _not_external(request)
+    async with _own_api_server(request) as server:
         yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cluster]:
+    """The cluster of this run."""
+    kubeconfig: Path | None = request.config.getoption("kubeconfig")
+    if kubeconfig is not None:
+        from tests.cluster.external import ExternalCluster  # noqa: PLC0415 # see above
+
+        yield cast("Cluster", ExternalCluster(kubeconfig, tmp_path_factory.mktemp("external")))
+    else:
+        async with _own_cluster(request) as whole:
+            yield whole
+
+
+@pytest_asyncio.fixture
+async def fresh_cluster(request: pytest.FixtureRequest) -> AsyncGenerator[Cluster]:
+    """A cluster of this test alone."""
+    _not_external(request)
+    async with _own_cluster(request) as whole:
+        yield whole
 
 
 @pytest_asyncio.fixture
@@ -87,18 +124,52 @@ async def namespace(admin: Admin) -> str:
     return name
 
 
-async def _started() -> AsyncGenerator[ApiServer]:
-    from tests.cluster import build, needs, states  # noqa: PLC0415 # see above
+def _not_external(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("kubeconfig") is not None:
+        pytest.skip("the cluster of --kubeconfig is not there to be broken")
+
+
+@asynccontextmanager
+async def _own_api_server(request: pytest.FixtureRequest) -> AsyncGenerator[ApiServer]:
+    from tests.cluster import build, needs  # noqa: PLC0415 # see above
     from tests.cluster.api_server import ApiServer  # noqa: PLC0415
 
     program = build.program_path()
-    if lacking := needs.lacks_for_api_server(program):
+    _leave_out(needs.lacks_for_api_server(program))
+    async with _state(request) as state:
+        server = ApiServer(program, state)
+        await server.start()
+        yield server
+
+
+@asynccontextmanager
+async def _own_cluster(request: pytest.FixtureRequest) -> AsyncGenerator[Cluster]:
+    from tests.cluster import build, needs  # noqa: PLC0415 # see above
+    from tests.cluster.cluster import Cluster  # noqa: PLC0415
+
+    program = build.program_path()
+    _leave_out(needs.lacks_for_cluster(program))
+    async with _state(request) as state:
+        whole = Cluster(program, state)
+        await whole.start()
+        yield whole
+
+
+def _leave_out(lacking: str) -> None:
+    if lacking:
         pytest.skip(lacking)
+
+
+@asynccontextmanager
+async def _state(request: pytest.FixtureRequest) -> AsyncGenerator[Path]:
+    """A state folder, and nothing of what was made for it afterwards but, if a test failed, the logs."""
+    from tests.cluster import states  # noqa: PLC0415 # see above
+
     await states.clean_stale()
     with states.run_folder() as state:
         try:
-            server = ApiServer(program, state)
-            await server.start()
-            yield server
+            yield state
         finally:
+            if request.session.testsfailed or sys.exc_info()[0]:
+                shutil.copytree(state / "logs", _LOGS / state.name, dirs_exist_ok=True)
             await states.clean(state)

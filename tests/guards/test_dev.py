@@ -24,7 +24,23 @@ def test_script_is_plain_posix_shell() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "test", "check", "fix", "bench", "mutate", "test-lowest", "lint", "coverage", "unit", "lock", "env"]
+    "command",
+    [
+        "demo",
+        "test",
+        "cluster",
+        "cluster-down",
+        "check",
+        "fix",
+        "bench",
+        "mutate",
+        "test-lowest",
+        "lint",
+        "coverage",
+        "unit",
+        "lock",
+        "env",
+    ],
 )
 def test_help_names_each_command(command: str) -> None:
     assert f"./dev {command}" in dev("help").stdout
