@@ -89,7 +89,7 @@ class _Explanations:
                 self._open.clear()
                 failed = {job.uid for job in jobs}
                 self._known = {uid: reason for uid, reason in self._known.items() if uid in failed}
-                return Reset(tuple(self._completed(job) for job in jobs))
+                return evolve(event, objects=tuple(self._completed(job) for job in jobs))
             case Put(job):
                 return Put(self._completed(job))
             case Gone(key, uid):
