@@ -80,10 +80,6 @@ class _Reply:
     body: bytes
 
 
-class _CutError(ConnectionResetError):
-    """The client's connection is gone, by us."""
-
-
 @define(eq=False)
 class FaultyProxy:
     """The proxy. `orders` come before what happens at `random`.
@@ -112,9 +108,9 @@ class FaultyProxy:
         context = ssl.create_default_context(cafile=self.ca_file) if self.upstream.startswith("https") else False
         connector = aiohttp.TCPConnector(ssl=context, limit=0)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(), auto_decompress=False)
-        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True, access_log=None), shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self.tls, shutdown_timeout=0.1)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self.tls)
         await site.start()
         *_, (_, self._port) = (address[:2] for address in self._runner.addresses)
         self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self._port}"
@@ -173,16 +169,13 @@ class FaultyProxy:
         self.requests[call.verb, call.resource] += 1
         try:
             if self._cut_off:
-                self._cut(request)
+                await _cut(request)
             headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
             url = URL(self.upstream.rstrip("/") + request.raw_path, encoded=True)
             sent = _Request(request.method, url, headers, await request.read(), call)
             return await self._meet(self._fault(call), request, sent)
         except (aiohttp.ClientError, OSError):
-            # The server is away, or the connection was cut on purpose: the client sees a lost connection in both cases.
-            if request.transport is not None:
-                request.transport.abort()
-            raise _CutError from None
+            return await _cut(request)  # the server is away, and that is how it looks from here
 
     def _fault(self, call: Call) -> Fault | None:
         fault = self.orders.next(call)
@@ -221,7 +214,7 @@ class FaultyProxy:
                 if half:
                     await self._half(request, reply)
         await asyncio.sleep(fault.silence)
-        return self._cut(request)
+        return await _cut(request)
 
     async def _pass(self, request: web.BaseRequest, sent: _Request, happened: Happened | None, after: float = 0.0) -> web.StreamResponse:
         if sent.call.verb == "watch":
@@ -280,15 +273,17 @@ class FaultyProxy:
         await downstream.prepare(request)
         await downstream.write(reply.body[: len(reply.body) // 2])
 
-    def _cut(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Cut the client's connection."""
-        if request.transport is not None:
-            request.transport.abort()
-        raise _CutError
-
     def _own(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _cut(request: web.BaseRequest) -> web.StreamResponse:
+    """Cut the client's connection; the server then cancels who handles the request, so this does not return."""
+    if request.transport is not None:
+        request.transport.abort()
+    await asyncio.Event().wait()
+    raise AssertionError("cancelled before")
 
 
 def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -61,6 +61,9 @@ class Relay:
                 self._cut()
         finally:
             reader.cancel()
+            connection = self.upstream.connection
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()  # a close would wait for the server's farewell, and outlive the proxy
             self.upstream.close()
 
     async def _read(self) -> None:
