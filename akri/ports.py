@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from enum import Enum
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from akri.core.configuration import Configuration, UnreadableConfiguration
 from akri.core.evidence import PodObservation
@@ -42,9 +42,13 @@ _T = TypeVar("_T")
 
 @frozen
 class Reset(Generic[_T]):
-    """The whole present set; what is not in it is gone. The first event of each watch, and again whenever events were lost."""
+    """The whole present set; what is not in it is gone. The first event of each watch, and again whenever events were lost.
+
+    until: it holds everything that happened before this time, seconds of the platform's clock; None: up to now.
+    """
 
     objects: tuple[_T, ...]
+    until: float | None = field(default=None, eq=False)
 
 
 @frozen
@@ -65,7 +69,13 @@ class Gone:
 
 @frozen
 class Alive:
-    """Nothing changed, and everything up to now was delivered. Sent at least every 5 s, so that silence means trouble."""
+    """Nothing changed, and everything up to now was delivered. Sent at least every 5 s, so that silence means trouble.
+
+    until: where proof took its time, only what happened before this time was delivered for certain, seconds of the platform's
+    clock; None: up to now.
+    """
+
+    until: float | None = field(default=None, eq=False)
 
 
 WatchEvent: TypeAlias = Reset[_T] | Put[_T] | Gone | Alive

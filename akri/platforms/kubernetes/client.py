@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Self, TypeVar
 
 import aiohttp
-from attrs import frozen
+from attrs import evolve, frozen
 
 from akri.core.errors import AkriError, OutcomeUnknownError, short
 from akri.core.metadata import Json, JsonObject
@@ -29,6 +29,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 """Content type of an RFC 7386 patch."""
 
 _JSON: Final = "application/json"
+_METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _CONNECTIONS: Final = 32
 _KEPT_SECONDS: Final = 60.0  # kube-apiserver closes connections that were idle for 90 s
 _LARGEST_ANSWER: Final = 128 * 1024 * 1024
@@ -50,6 +51,7 @@ class _Call:
     parameters: Mapping[str, str] | None = None
     content: bytes | None = None
     content_type: str = _JSON
+    accept: str = _JSON
 
 
 @frozen
@@ -72,7 +74,7 @@ class Stream:
         """Return what came next, b"" at the end. Raises OutcomeUnknownError when the connection is lost or silent for too long."""
         try:
             return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise OutcomeUnknownError(_lost("GET", self._response.url.path, error)) from error
 
 
@@ -120,7 +122,10 @@ class ApiClient:
         OutcomeUnknownError otherwise: no answer, not in time, a 5xx, or not an answer of Kubernetes; a write may have taken effect.
         """
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        call = _Call(method, path, parameters, content, content_type)
+        return await self._carry_out(_Call(method, path, parameters, content, content_type), seconds)
+
+    async def _carry_out(self, call: _Call, seconds: float) -> JsonObject:
+        """Send a request until it is done, is not to be tried again, or the time is over."""
         deadline = self._clock.now() + seconds
         failures, renewed = 0, False
         while True:
@@ -130,7 +135,7 @@ class ApiClient:
             failures += 1
             match step(
                 answer.meaning,
-                reading=method in _READING,
+                reading=call.method in _READING,
                 failures=failures,
                 left=deadline - self._clock.now(),
                 wait=answer.wait,
@@ -145,34 +150,42 @@ class ApiClient:
 
     async def list_pages(self, path: str, parameters: Mapping[str, str] | None = None, limit: int = 500) -> tuple[list[JsonObject], str]:
         """Return all objects of a collection and its resourceVersion, from which a watch misses nothing. Raises as `request`."""
-        return await self.list_as(_as_it_is, path, parameters, limit)
+        return await self.list_as(_as_it_is, path, parameters, limit=limit)
 
     async def list_as(
-        self, take: Callable[[JsonObject], _U], path: str, parameters: Mapping[str, str] | None = None, limit: int = 500
+        self,
+        take: Callable[[JsonObject], _U],
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        limit: int = 500,
+        metadata_only: bool = False,
     ) -> tuple[list[_U], str]:
         """List as `list_pages`, and keep of each object only what `take` makes of it: so no more than one page is in memory.
 
-        When the continue token expires (410), the list begins again, and for the third time in one piece. The inconsistent
-        token that the server offers then would join pages of two moments, and no watch could follow on both.
+        metadata_only: let the server leave out spec and status. When the continue token expires (410), the list begins again, and
+        for the third time in one piece. The inconsistent token that the server offers then would join pages of two moments, and
+        no watch could follow on both.
         """
+        call = _Call("GET", path, parameters, accept=_METADATA_LIST if metadata_only else _JSON)
         for _ in range(_LISTS_IN_PAGES):
             try:
-                return await self._pages(take, path, parameters or {}, limit)
+                return await self._pages(take, call, limit)
             except ApiStatusError as error:
                 if not error.expired:
                     raise
-        return await self._pages(take, path, parameters or {}, 0)
+        return await self._pages(take, call, 0)
 
-    async def _pages(self, take: Callable[[JsonObject], _U], path: str, parameters: Mapping[str, str], limit: int) -> tuple[list[_U], str]:
+    async def _pages(self, take: Callable[[JsonObject], _U], call: _Call, limit: int) -> tuple[list[_U], str]:
         taken: list[_U] = []
-        page = {**parameters, "limit": str(limit)} if limit else dict(parameters)
+        parameters = {**(call.parameters or {}), **({"limit": str(limit)} if limit else {})}
         while True:
-            answer = await self.request("GET", path, parameters=page, seconds=_PAGE_SECONDS)
-            items, more, revision = _page(answer, path)
+            answer = await self._carry_out(evolve(call, parameters=parameters), _PAGE_SECONDS)
+            items, more, revision = _page(answer, call.path)
             taken += map(take, items)
             if not more:
                 return taken, revision
-            page["continue"] = more
+            parameters["continue"] = more
 
     @asynccontextmanager
     async def stream(self, path: str, parameters: Mapping[str, str], *, silence: float) -> AsyncGenerator[Stream]:
@@ -180,7 +193,7 @@ class ApiClient:
         timeout = aiohttp.ClientTimeout(total=None, connect=silence, sock_read=silence)
         try:
             url = f"{self._connection.server}{path}"
-            response = await self._open().get(url, params=parameters, headers=self._headers(), timeout=timeout, allow_redirects=False)
+            response = await self._open().get(url, params=parameters, headers=self._headers(_JSON), timeout=timeout, allow_redirects=False)
         except (aiohttp.ClientError, OSError) as error:
             raise _failed("GET", path, error).error from error
         async with response:
@@ -192,7 +205,9 @@ class ApiClient:
             yield Stream(response)
 
     async def _once(self, call: _Call, left: float) -> JsonObject | _Trouble:
-        headers = self._headers() if call.content is None else {**self._headers(), "Content-Type": call.content_type}
+        headers = self._headers(call.accept)
+        if call.content is not None:
+            headers["Content-Type"] = call.content_type
         timeout = aiohttp.ClientTimeout(total=max(left, _SHORTEST), connect=max(left, _SHORTEST))
         url = f"{self._connection.server}{call.path}"
         try:
@@ -209,9 +224,9 @@ class ApiClient:
             raise RuntimeError(message)
         return self._session
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, accept: str) -> dict[str, str]:
         token = self._connection.token()
-        return {"Accept": _JSON} if token is None else {"Accept": _JSON, "Authorization": f"Bearer {token}"}
+        return {"Accept": accept} if token is None else {"Accept": accept, "Authorization": f"Bearer {token}"}
 
     async def _pause(self, seconds: float, *, renew: bool) -> None:
         if renew:
@@ -240,13 +255,13 @@ async def _read(method: str, path: str, response: aiohttp.ClientResponse) -> Jso
     meaning = meaning_of_answer(response.status, own=document is not None, asks_to_wait=wait is not None)
     if meaning is Meaning.DONE and document is not None:
         return document
-    refusal = status_error(document, response.status)
+    refusal = status_error(document, response.status, wait)
     if meaning is Meaning.UNKNOWN:
         if refusal is None:
             return _not_kubernetes(response, content)
         return _Trouble(meaning, OutcomeUnknownError(f"{method} {path}: the API server answered {response.status}: {refusal}"))
     text = content[:200].decode(errors="replace").strip()
-    return _Trouble(meaning, refusal or ApiStatusError(response.status, response.reason or "", text), wait)
+    return _Trouble(meaning, refusal or ApiStatusError(response.status, response.reason or "", text, wait=wait), wait)
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:
