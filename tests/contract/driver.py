@@ -6,7 +6,7 @@ A platform joins the suite with one driver, named in conftest.py. Nothing in the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -16,12 +16,32 @@ from akri.core.instance import ANNOTATION_DEVICE_ID, Instance
 from akri.core.metadata import ObjectMeta, OwnerReference
 from akri.ports import Alive, Clock, ClusterPlatform, ConfigurationObservation, Done, Gone, NodePlatform, Outcome, Put, Reset, WatchEvent
 
-__all__ = ["A", "B", "C", "Driver", "Seen", "configuration", "done", "instance_of", "made", "owner_of", "slot", "watching"]
+__all__ = [
+    "COLLECTED",
+    "PROMPT",
+    "A",
+    "B",
+    "C",
+    "Driver",
+    "Seen",
+    "configuration",
+    "done",
+    "instance_of",
+    "made",
+    "owner_of",
+    "slot",
+    "until",
+    "watching",
+]
 
 A: Final = NodeName("node-a")
 B: Final = NodeName("node-b")
 C: Final = NodeName("node-c")
-_LIMIT: Final = 30.0
+PROMPT: Final = 5.0
+"""Seconds within which a watch has delivered everything, for it says so at least that often."""
+COLLECTED: Final = 20.0
+"""Seconds within which what belongs to an object that is gone goes too: on Kubernetes a program of its own does it."""
+_STEP: Final = 0.05
 _T = TypeVar("_T")
 
 
@@ -109,6 +129,10 @@ class Driver(Protocol):
         """Store a ConfigMap that agents may read."""
         ...
 
+    async def permit(self, key: ObjectKey) -> None:
+        """Let agents read the Secret and the ConfigMap of this key, if there are any."""
+        ...
+
     async def forbid(self, key: ObjectKey) -> None:
         """Let agents read neither Secret nor ConfigMap of this key."""
         ...
@@ -158,6 +182,17 @@ class Seen(Generic[_T]):
         self._revisions[key] = max(revision, former)
 
 
+async def until(driver: Driver, condition: Callable[[], bool | Awaitable[bool]], seconds: float = PROMPT) -> None:
+    """Let things happen until it is so, or the time is over. What a platform did is seen by its watches within 5 s (`Alive`)."""
+    await driver.settle()
+    end = driver.clock.now() + seconds
+    while driver.clock.now() < end:
+        found = condition()
+        if found if isinstance(found, bool) else await found:
+            return
+        await driver.pass_time(_STEP)
+
+
 @asynccontextmanager
 async def watching(
     driver: Driver,
@@ -174,7 +209,7 @@ async def watching(
 
     task = asyncio.create_task(read())
     try:
-        await driver.settle()
+        await until(driver, lambda: bool(seen.events))
         yield seen
         await driver.settle()
     finally:

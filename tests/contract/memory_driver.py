@@ -94,6 +94,9 @@ class _MemoryDriver:
     async def put_config_map(self, key: ObjectKey, data: Mapping[str, bytes]) -> None:
         await self.store.put_config_map(key, data)
 
+    async def permit(self, key: ObjectKey) -> None:
+        """Whatever is not forbidden is permitted."""
+
     async def forbid(self, key: ObjectKey) -> None:
         await self.store.forbid(key)
 

@@ -36,9 +36,9 @@ from akri.scheduling.model import (
     UpdateService,
     WriteCapacity,
 )
-from tests.contract.driver import A, B, Driver, configuration, done, instance_of, made, slot, watching
+from tests.contract.driver import COLLECTED, A, B, Driver, configuration, done, instance_of, made, slot, until, watching
 
-SPEC: JsonObject = {"containers": [{"name": "main", "command": ["true"]}]}
+SPEC: JsonObject = {"containers": [{"name": "main", "image": "localhost/none:1", "command": ["true"]}], "restartPolicy": "Never"}
 ANNOTATIONS = {ANNOTATION_ATTEMPT: "3", ANNOTATION_HASH: "abc"}
 
 
@@ -76,17 +76,17 @@ async def test_a_broker_pod_is_made_runs_and_fails(driver: Driver) -> None:
     async with watching(driver, controller.watch_broker_pods(), _key) as seen:
         action = _pod(instance)
         assert await controller.execute(action) == Done(None)
-        await driver.settle()
+        await until(driver, lambda: action.key in seen.state)
         pod = seen.state[action.key]
         assert (pod.instance, pod.node, pod.phase, pod.attempt, pod.spec_hash) == (instance.key, A, Phase.PENDING, 3, "abc")
         assert pod.uid
         assert abs(pod.created - driver.clock.wall()) < 60
         await driver.run_pod(action.key)
-        await driver.settle()
+        await until(driver, lambda: seen.state[action.key].phase is not Phase.PENDING)
         assert seen.state[action.key].phase is Phase.RUNNING
         assert seen.state[action.key].started >= pod.created
         await driver.end_pod(action.key, succeeded=False, reason="UnexpectedAdmissionError")
-        await driver.settle()
+        await until(driver, lambda: seen.state[action.key].phase is not Phase.RUNNING)
         failed = seen.state[action.key]
         assert (failed.phase, failed.reason, failed.uid) == (Phase.FAILED, "UnexpectedAdmissionError", pod.uid)
         assert failed.finished >= failed.started
@@ -116,7 +116,7 @@ async def test_a_pod_that_does_not_run_yet_is_deleted_at_once_and_only_the_very_
         await driver.settle()
         assert pod.key in seen.state
         assert await controller.execute(DeletePod(pod.key, pod.uid, Reason.BROKER_REMOVED, "")) == Done(None)
-        await driver.settle()
+        await until(driver, lambda: not seen.state)
         assert seen.state == {}
         assert await controller.execute(DeletePod(pod.key, pod.uid, Reason.BROKER_REMOVED, "")) == Done(None)
 
@@ -129,11 +129,10 @@ async def test_a_pod_that_runs_is_deleting_until_its_node_ended_it(driver: Drive
     async with watching(driver, controller.watch_broker_pods(), _key) as seen:
         [pod] = seen.state.values()
         await controller.execute(DeletePod(pod.key, pod.uid, Reason.BROKER_REMOVED, ""))
-        await driver.settle()
+        await until(driver, lambda: seen.state[pod.key].deleting)
         assert seen.state[pod.key].deleting
         await driver.finish_pod(pod.key)
-        await driver.settle()
-        await driver.settle()
+        await until(driver, lambda: not seen.state)
         assert seen.state == {}
 
 
@@ -142,17 +141,17 @@ async def test_a_job_is_made_ends_and_is_deleted(driver: Driver) -> None:
     controller = driver.cluster()
     async with watching(driver, controller.watch_broker_jobs(), _key) as seen:
         await controller.execute(_job(instance))
-        await driver.settle()
+        await until(driver, lambda: bool(seen.state))
         [job] = seen.state.values()
         assert (job.instance, job.spec_hash, job.attempt, job.complete, job.failed) == (instance.key, "abc", 3, False, False)
         await driver.complete_job(job.key, succeeded=False)
-        await driver.settle()
+        await until(driver, lambda: seen.state[job.key].failed)
         ended = seen.state[job.key]
         assert (ended.complete, ended.failed) == (False, True)
         assert ended.finished >= job.created
         assert await controller.execute(DeleteJob(job.key, job.uid, Reason.BROKER_REMOVED, "")) == Done(None)
         assert await controller.execute(DeleteJob(job.key, job.uid, Reason.BROKER_REMOVED, "")) == Done(None)
-        await driver.pass_time(5)
+        await until(driver, lambda: not seen.state)
         assert seen.state == {}
 
 
@@ -161,16 +160,16 @@ async def test_a_service_is_made_changed_and_deleted(driver: Driver) -> None:
     controller = driver.cluster()
     async with watching(driver, controller.watch_broker_services(), _key) as seen:
         await controller.execute(_service(instance))
-        await driver.settle()
+        await until(driver, lambda: bool(seen.state))
         [service] = seen.state.values()
         assert (service.owner, service.spec_hash) == (instance.key, "abc")
         update = UpdateService(service.key, service.uid, {"controller": "akri.sh"}, {ANNOTATION_HASH: "def"}, {"ports": [{"port": 81}]})
         assert isinstance(await controller.execute(update), Done)
-        await driver.settle()
+        await until(driver, lambda: seen.state[service.key].spec_hash == "def")
         assert seen.state[service.key] == evolve(service, spec_hash="def")
         assert await controller.execute(DeleteService(service.key, service.uid)) == Done(None)
         assert await controller.execute(DeleteService(service.key, service.uid)) == Done(None)
-        await driver.settle()
+        await until(driver, lambda: not seen.state)
         assert seen.state == {}
         missing = await controller.execute(update)
         assert isinstance(missing, Refused)
@@ -188,7 +187,7 @@ async def test_brokers_and_services_go_with_their_instance(driver: Driver) -> No
         watching(driver, controller.watch_broker_services(), _key) as services,
     ):
         await driver.node(A).leave(instance.key, instance.metadata.uid, A)
-        await driver.pass_time(5)
+        await until(driver, lambda: not (pods.state or jobs.state or services.state), COLLECTED)
         assert (pods.state, jobs.state, services.state) == ({}, {}, {})
 
 
@@ -253,12 +252,14 @@ async def test_e6_finalizers_hold_an_instance_until_they_are_dropped(driver: Dri
     assert current is not None
     assert (current.metadata.finalizers, current.metadata.deleting) == (("node-x",), False)
     await driver.delete_configuration(stored.key)
-    await driver.pass_time(1)
-    held = await driver.node(A).read_instance(instance.key)
-    assert held is not None
-    assert held.metadata.deleting
+
+    async def deleting() -> bool:
+        held = await driver.node(A).read_instance(instance.key)
+        return held is not None and held.metadata.deleting
+
+    await until(driver, deleting, COLLECTED)
+    assert await deleting()
     assert isinstance(await controller.execute(DropFinalizers("Instance", instance.key, ("node-x",))), Done)
-    await driver.pass_time(1)
     assert await driver.node(A).read_instance(instance.key) is None
     assert isinstance(await controller.execute(DropFinalizers("Instance", instance.key, ("node-x",))), Done)
 
@@ -303,10 +304,10 @@ async def test_reports_are_replaced_watched_and_go_with_their_configuration(driv
             for generation in (1, 2):
                 report = DiscoveryReport(stored.key, stored.metadata.uid, node, generation, 1000.0, problems=("none",))
                 await driver.node(node).publish_report(report)
-        await driver.settle()
+        await until(driver, lambda: [report.generation for report in seen.state.values()] == [2, 2])
         assert {key.name: report.generation for key, report in seen.state.items()} == {f"cam.{A}": 2, f"cam.{B}": 2}
         await driver.delete_configuration(stored.key)
-        await driver.pass_time(5)
+        await until(driver, lambda: not seen.state, COLLECTED)
         assert seen.state == {}
 
 
@@ -316,12 +317,11 @@ async def test_the_controller_deletes_the_report_of_a_lost_node_alone(driver: Dr
     async with watching(driver, controller.watch_reports(), _report_key) as seen:
         for node in (A, B):
             await driver.node(node).publish_report(DiscoveryReport(stored.key, stored.metadata.uid, node, 1, 1000.0))
-        await driver.settle()
+        await until(driver, lambda: len(seen.state) == 2)
         lost = DiscoveryReport(stored.key, stored.metadata.uid, A, 1, 1000.0)
         await controller.delete_report(lost)
         await controller.delete_report(lost)
-        await driver.settle()
-        await driver.settle()
+        await until(driver, lambda: len(seen.state) == 1)
         assert [key.name for key in seen.state] == [f"cam.{B}"]
 
 
@@ -336,6 +336,7 @@ async def test_secrets_and_config_maps_are_read_where_that_is_granted(driver: Dr
     for stored in (key, hidden):
         await driver.put_secret(stored, {"password": b"\x00\xff"})
         await driver.put_config_map(stored, {"url": b"rtsp://"})
+    await driver.permit(missing)
     await driver.forbid(hidden)
     node = driver.node(A)
     assert await node.fetch_secret(key) == {"password": b"\x00\xff"}

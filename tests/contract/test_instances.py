@@ -12,7 +12,7 @@ from akri.core.instance import ANNOTATION_DEVICE_NODE, ANNOTATION_GENERATION, In
 from akri.core.metadata import OwnerReference
 from akri.core.usage import HeldByNode
 from akri.ports import Done, Refusal, Refused
-from tests.contract.driver import A, B, C, Driver, configuration, done, instance_of, made, owner_of, slot
+from tests.contract.driver import COLLECTED, A, B, C, Driver, configuration, done, instance_of, made, owner_of, slot, until
 
 
 async def test_a_created_instance_is_given_its_identity(driver: Driver) -> None:
@@ -31,9 +31,11 @@ async def test_a_created_instance_is_given_its_identity(driver: Driver) -> None:
 async def test_of_many_creations_one_wins_and_the_others_see_it(driver: Driver) -> None:
     stored = await driver.apply(configuration())
     nodes = [A, B, C] * 5
-    outcomes = await asyncio.gather(*(driver.node(node).create(instance_of(stored, node)) for node in nodes))
+    wanted = [evolve(instance_of(stored, node), broker_properties={"CREATION": str(index)}) for index, node in enumerate(nodes)]
+    outcomes = await asyncio.gather(*(driver.node(node).create(each) for node, each in zip(nodes, wanted, strict=True)))
     winners = [outcome for outcome in outcomes if isinstance(outcome, Done)]
     assert len(winners) == 1
+    assert await driver.node(A).read_instance(wanted[0].key) == winners[0].instance
     for outcome in outcomes:
         if isinstance(outcome, Refused):
             assert outcome.refusal is Refusal.EXISTS
@@ -50,7 +52,7 @@ async def test_creation_is_refused_where_the_access_rules_forbid_it(driver: Driv
         evolve(good, nodes=()),
         evolve(good, device_usage={**good.device_usage, str(slot(good)): A}),
         evolve(good, metadata=evolve(good.metadata, owners=())),
-        evolve(good, metadata=evolve(good.metadata, owners=(owner_of(stored), other))),
+        evolve(good, metadata=evolve(good.metadata, owners=(owner_of(stored), evolve(other, controller=False)))),
         evolve(good, metadata=evolve(good.metadata, owners=(other,))),
         evolve(good, metadata=evolve(good.metadata, key=ObjectKey("default", "dog-8120fe"))),
         evolve(good, configuration=ConfigurationName("dog")),
@@ -61,6 +63,10 @@ async def test_creation_is_refused_where_the_access_rules_forbid_it(driver: Driv
         assert outcome.refusal is Refusal.FORBIDDEN
         assert outcome.message
         assert await driver.node(A).read_instance(instance.key) is None
+    # Two controllers are against the rules of Kubernetes itself.
+    two = await driver.node(A).create(evolve(good, metadata=evolve(good.metadata, owners=(owner_of(stored), other))))
+    assert isinstance(two, Refused)
+    assert two.refusal in {Refusal.FORBIDDEN, Refusal.INVALID}
 
 
 @pytest.mark.parametrize(
@@ -206,16 +212,22 @@ async def test_s7_keys_that_nobody_can_read_stay_where_they_are(driver: Driver) 
 async def test_instances_go_with_their_configuration(driver: Driver) -> None:
     instance = await made(driver, A)
     await driver.delete_configuration(configuration().key)
-    await driver.pass_time(1)
-    assert await driver.node(A).read_instance(instance.key) is None
+    await _until_gone(driver, instance)
 
 
 async def test_an_instance_of_a_configuration_that_is_gone_does_not_stay(driver: Driver) -> None:
     stored = await driver.apply(configuration())
     await driver.delete_configuration(stored.key)
     await driver.node(A).create(instance_of(stored))
-    await driver.pass_time(1)
-    assert await driver.node(A).read_instance(instance_of(stored).key) is None
+    await _until_gone(driver, instance_of(stored))
+
+
+async def _until_gone(driver: Driver, instance: Instance) -> None:
+    async def gone() -> bool:
+        return await driver.node(A).read_instance(instance.key) is None
+
+    await until(driver, gone, COLLECTED)
+    assert await gone()
 
 
 async def _nodes(driver: Driver, instance: Instance) -> tuple[NodeName, ...]:

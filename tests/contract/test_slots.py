@@ -12,8 +12,10 @@ from akri.core.instance import Instance
 from akri.core.usage import HeldByConfiguration, HeldByNode, Usage, print_usage
 from akri.ports import Done, NodePlatform, Refusal, Refused, Unknown
 from akri.testing.faults import Conflict, Fault, FaultyNodePlatform, Late, LostAfter, LostBefore, Orders, Slow
-from tests.contract.driver import A, B, C, Driver, done, made, slot
+from tests.contract.driver import A, B, C, Driver, done, made, slot, until
 
+LATE = 3.0
+"""Seconds by which a write is late: long after its sender has read back."""
 VIRTUAL = HeldByConfiguration(VirtualDeviceId(ConfigurationName("cam"), 0), A)
 
 
@@ -31,18 +33,18 @@ async def test_a_free_slot_is_claimed_and_released(driver: Driver, usage: Usage)
 async def test_s6_of_many_claims_of_one_slot_exactly_one_wins(driver: Driver) -> None:
     instance = await made(driver, A, B, C)
     for _ in range(20):
-        nodes = [A, B, C] * 4
-        outcomes = await asyncio.gather(*(driver.node(node).claim(instance.key, slot(instance), HeldByNode(node)) for node in nodes))
-        winners = [node for node, outcome in zip(nodes, outcomes, strict=True) if isinstance(outcome, Done)]
+        usages = [HeldByConfiguration(VirtualDeviceId(ConfigurationName("cam"), k), node) for k in range(4) for node in (A, B, C)]
+        outcomes = await asyncio.gather(*(driver.node(usage.node).claim(instance.key, slot(instance), usage) for usage in usages))
+        winners = [usage for usage, outcome in zip(usages, outcomes, strict=True) if isinstance(outcome, Done)]
         assert len(winners) == 1
         current = await _usage(driver, instance)
-        assert current == winners[0]
+        assert current == print_usage(winners[0])
         for outcome in outcomes:
             if isinstance(outcome, Refused):
                 assert outcome.refusal is Refusal.CONFLICT
                 assert outcome.instance is not None
-                assert outcome.instance.device_usage[str(slot(instance))] == winners[0]
-        await _release(driver.node(winners[0]), instance.key, HeldByNode(winners[0]))
+                assert outcome.instance.device_usage[str(slot(instance))] == current
+        await _release(driver.node(winners[0].node), instance.key, winners[0])
 
 
 async def test_a_slot_that_already_holds_exactly_this_usage_is_refused_too(driver: Driver) -> None:
@@ -143,7 +145,7 @@ async def test_a_stranger_must_not_fence(driver: Driver) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "at_once", "in_the_end"),
-    [(LostBefore(), "", ""), (LostAfter(), A, A), (Late(30.0), "", A), (Conflict(), "", ""), (Slow(1.0, 1.0), A, A)],
+    [(LostBefore(), "", ""), (LostAfter(), A, A), (Late(LATE), "", A), (Conflict(), "", ""), (Slow(0.5, 0.5), A, A)],
 )
 async def test_s9_a_claim_whose_answer_is_lost_did_all_of_it_or_nothing(
     driver: Driver, fault: Fault, at_once: str, in_the_end: str
@@ -153,11 +155,11 @@ async def test_s9_a_claim_whose_answer_is_lost_did_all_of_it_or_nothing(
     platform = FaultyNodePlatform(driver.node(A), orders, driver.clock)
     orders.add("claim", fault)
     claim = asyncio.ensure_future(platform.claim(instance.key, slot(instance), HeldByNode(A)))
-    await driver.pass_time(3)
+    await until(driver, claim.done)
     outcome = await claim
     assert isinstance(outcome, Unknown) == isinstance(fault, LostBefore | LostAfter | Late)
     assert await _usage(driver, instance) == at_once
-    await driver.pass_time(60)
+    await driver.pass_time(LATE + 0.5 if isinstance(fault, Late) else 0)
     assert await _usage(driver, instance) == in_the_end
     await platform.close()
 
@@ -168,11 +170,11 @@ async def test_s9_a_release_that_arrives_late_frees_nothing_once_it_is_fenced(dr
     orders = Orders()
     platform = FaultyNodePlatform(driver.node(A), orders, driver.clock)
     claimed = done(await platform.claim(instance.key, slot(instance), HeldByNode(A)))
-    orders.add("release", Late(30.0))
+    orders.add("release", Late(LATE))
     assert isinstance(await platform.release(claimed, slot(instance), HeldByNode(A)), Unknown)
     if fenced:
         assert done(await platform.fence(instance.key)).device_usage[str(slot(instance))] == A
-    await driver.pass_time(60)
+    await driver.pass_time(LATE + 0.5)
     assert await _usage(driver, instance) == (A if fenced else "")
     await platform.close()
 
@@ -190,7 +192,7 @@ async def _usage(driver: Driver, instance: Instance) -> str:
     return current.device_usage.get(str(slot(instance)), "")
 
 
-async def _release(platform: NodePlatform, key: ObjectKey, usage: HeldByNode) -> None:
+async def _release(platform: NodePlatform, key: ObjectKey, usage: Usage) -> None:
     current = await platform.read_instance(key)
     assert current is not None
     assert isinstance(await platform.release(current, slot(current), usage), Done)

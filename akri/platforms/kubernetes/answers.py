@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from akri.ports import Refusal
@@ -26,25 +25,25 @@ Answer: TypeAlias = Refusal | Next
 """The meaning of a refusal."""
 
 _OF_CHANGES: Final[Mapping[int, Answer]] = {
-    HTTPStatus.UNAUTHORIZED: Next.AGAIN,  # the token was just replaced, or the server is just starting
-    HTTPStatus.FORBIDDEN: Refusal.FORBIDDEN,  # RBAC, or one of our policies, which give this reason
-    HTTPStatus.NOT_FOUND: Next.GONE,
-    HTTPStatus.UNPROCESSABLE_ENTITY: Next.READ,  # a failed test, the schema, or a policy expression that errs
-    HTTPStatus.BAD_REQUEST: Next.READ,
-    HTTPStatus.TOO_MANY_REQUESTS: Next.AGAIN,
-    HTTPStatus.SERVICE_UNAVAILABLE: Next.AGAIN,
+    401: Next.AGAIN,  # the token was just replaced, or the server is just starting
+    403: Refusal.FORBIDDEN,  # RBAC, or one of our policies, which give this reason
+    404: Next.GONE,
+    422: Next.READ,  # a failed test, the schema, or a policy expression that errs
+    400: Next.READ,
+    429: Next.AGAIN,
+    503: Next.AGAIN,
 }
 _OF_CREATIONS: Final[Mapping[int, Answer]] = {
     **_OF_CHANGES,
-    HTTPStatus.CONFLICT: Next.AGAIN,
-    HTTPStatus.NOT_FOUND: Refusal.MISSING,  # the namespace, or the kind
-    HTTPStatus.UNPROCESSABLE_ENTITY: Refusal.INVALID,
-    HTTPStatus.BAD_REQUEST: Refusal.INVALID,
+    409: Next.AGAIN,
+    404: Refusal.MISSING,  # the namespace, or the kind
+    422: Refusal.INVALID,
+    400: Refusal.INVALID,
 }
 _BY_METHOD: Final[Mapping[str, Mapping[int, Answer]]] = {
     "POST": _OF_CREATIONS,
-    "PATCH": {**_OF_CHANGES, HTTPStatus.CONFLICT: Next.AGAIN},  # the server gave up after five conflicts with other writers
-    "DELETE": {**_OF_CHANGES, HTTPStatus.CONFLICT: Next.READ},  # its preconditions do not hold
+    "PATCH": {**_OF_CHANGES, 409: Next.AGAIN},  # the server gave up after five conflicts with other writers
+    "DELETE": {**_OF_CHANGES, 409: Next.READ},  # its preconditions do not hold
 }
 
 

@@ -69,9 +69,11 @@ class _Course:
                 self.request = None if found is None else patches.delete(found)
                 return Done(None) if found is None else None
             case Write(target):
+                if target == found:
+                    return Done(found)
                 # Only a creation is decided where there is nothing; its first request is still the right one.
                 self.request = self.request if found is None else self.plan(found, target)
-                return Done(found) if target == found else None
+                return None
         assert_never(decision)
 
     def unchanged(self, found: Instance | None) -> bool:
