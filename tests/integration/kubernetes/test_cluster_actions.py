@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from akri.clock import SystemClock
-from akri.core.ids import NodeName, ObjectKey
+from akri.core.ids import ObjectKey
 from akri.core.metadata import JsonObject, OwnerReference
 from akri.core.reports import ConfigurationStatus, Reason
 from akri.platforms.kubernetes.actions import Actions
 from akri.platforms.kubernetes.client import ApiClient
-from akri.platforms.kubernetes.connection import Connection
 from akri.platforms.kubernetes.status import set_status
-from akri.ports import Done, Outcome, Refusal, Refused
-from akri.scheduling.model import CreateJob, CreatePod, CreateService, DeletePod, DropFinalizers, UpdateService
-from tests.cluster.admin import Admin, Manifest
+from akri.ports import Done, Refusal
+from akri.scheduling.model import CreateJob, DeletePod, DropFinalizers
+from tests.cluster.admin import Admin
 from tests.cluster.api_server import ApiServer
+from tests.integration.kubernetes.controlling import (
+    LABELS,
+    POD,
+    PORTS,
+    connected,
+    installed_token,
+    owner_in,
+    pod_in,
+    refusal_of,
+    service_in,
+    stored_service,
+    update_of,
+)
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
-LABELS = {"controller": "akri.sh", "akri.sh/instance": "cam-8120fe"}
-POD: JsonObject = {"containers": [{"name": "main", "image": "localhost/none:1"}], "automountServiceAccountToken": False}
-PORTS: JsonObject = {"ports": [{"name": "rtsp", "port": 554}], "selector": {"akri.sh/instance": "cam-8120fe"}}
 NODE_PORT: JsonObject = {**PORTS, "type": "NodePort"}
 BALANCER: JsonObject = {**PORTS, "type": "LoadBalancer", "loadBalancerClass": "example.com/lb", "externalTrafficPolicy": "Local"}
 EXTERNAL: JsonObject = {"type": "ExternalName", "externalName": "cameras.example.com"}
@@ -34,16 +40,13 @@ HEADLESS: JsonObject = {**PORTS, "clusterIP": "None"}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def controller_token(api_server: ApiServer) -> str:
-    async with api_server.admin() as admin:
-        await admin.install(DEPLOY)
-        return await admin.token_for("akri-controller", "akri")
+async def token(api_server: ApiServer) -> str:
+    return await installed_token(api_server)
 
 
 @pytest_asyncio.fixture
-async def client(api_server: ApiServer, controller_token: str) -> AsyncGenerator[ApiClient]:
-    context = ssl.create_default_context(cafile=str(api_server.ca_file))
-    async with ApiClient(Connection(api_server.url, context, lambda: controller_token), SystemClock()) as opened:
+async def client(api_server: ApiServer, token: str) -> AsyncGenerator[ApiClient]:
+    async with connected(api_server, token) as opened:
         yield opened
 
 
@@ -54,37 +57,7 @@ def actions(client: ApiClient) -> Actions:
 
 @pytest_asyncio.fixture
 async def owner(admin: Admin, namespace: str) -> OwnerReference:
-    """An owner that stays, whether something collects garbage or not. Without a service account no pod could be created."""
-    await admin.ensure("ServiceAccount", "default", namespace)
-    made = await admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": namespace}})
-    return OwnerReference("v1", "ConfigMap", "owner", made["metadata"]["uid"], controller=True)
-
-
-def _pod(namespace: str, owner: OwnerReference, spec: JsonObject = POD) -> CreatePod:
-    key, instance = ObjectKey(namespace, "cam-8120fe-pod"), ObjectKey(namespace, "cam-8120fe")
-    return CreatePod(key, instance, NodeName("node-a"), owner, LABELS, {}, spec)
-
-
-def _service(namespace: str, owner: OwnerReference, spec: JsonObject = PORTS) -> CreateService:
-    return CreateService(
-        ObjectKey(namespace, "cam-svc"), ObjectKey(namespace, "cam-8120fe"), owner, LABELS, {"akri.sh/broker-hash": "a"}, spec
-    )
-
-
-def _update(made: Manifest, spec: JsonObject, made_from: str = "b") -> UpdateService:
-    metadata = made["metadata"]
-    return UpdateService(
-        ObjectKey(metadata["namespace"], metadata["name"]), metadata["uid"], LABELS, {"akri.sh/broker-hash": made_from}, spec
-    )
-
-
-async def _stored(admin: Admin, namespace: str) -> Manifest:
-    return await admin.get(f"/api/v1/namespaces/{namespace}/services/cam-svc")
-
-
-def _refusal(outcome: Outcome) -> tuple[Refusal, str]:
-    assert isinstance(outcome, Refused), outcome
-    return outcome.refusal, outcome.message
+    return await owner_in(admin, namespace)
 
 
 @pytest.mark.parametrize(
@@ -105,60 +78,67 @@ def _refusal(outcome: Outcome) -> tuple[Refusal, str]:
 async def test_a_service_comes_to_any_spec_and_a_second_update_changes_nothing(
     actions: Actions, admin: Admin, namespace: str, owner: OwnerReference, before: JsonObject, after: JsonObject
 ) -> None:
-    assert await actions.execute(_service(namespace, owner, before)) == Done(None)
-    made = await _stored(admin, namespace)
+    assert await actions.execute(service_in(namespace, owner, before)) == Done(None)
+    made = await stored_service(admin, namespace)
     marks: JsonObject = {"metadata": {"labels": {"team": "video"}, "annotations": {"example.com/balancer": "b-1"}}}
     await admin.patch(f"/api/v1/namespaces/{namespace}/services/cam-svc", marks)
 
-    assert await actions.execute(_update(made, after)) == Done(None)
+    assert await actions.execute(update_of(made, after)) == Done(None)
 
-    updated = await _stored(admin, namespace)
+    updated = await stored_service(admin, namespace)
     spec = updated["spec"]
     assert updated["metadata"]["annotations"] == {"akri.sh/broker-hash": "b", "example.com/balancer": "b-1"}
     assert updated["metadata"]["labels"] == {**LABELS, "team": "video"}
     assert {name: spec[name] for name in after if name != "ports"} == {name: value for name, value in after.items() if name != "ports"}
     if "clusterIP" in made["spec"] and after is not EXTERNAL:
         assert spec["clusterIP"] == made["spec"]["clusterIP"]
-    assert await actions.execute(_update(made, after)) == Done(None)
-    assert await _stored(admin, namespace) == updated
+    assert await actions.execute(update_of(made, after)) == Done(None)
+    assert await stored_service(admin, namespace) == updated
 
 
 async def test_node_ports_stay_when_another_port_changes(actions: Actions, admin: Admin, namespace: str, owner: OwnerReference) -> None:
-    await actions.execute(_service(namespace, owner, NODE_PORT))
-    made = await _stored(admin, namespace)
+    await actions.execute(service_in(namespace, owner, NODE_PORT))
+    made = await stored_service(admin, namespace)
 
-    await actions.execute(_update(made, {**NODE_PORT, "ports": [{"name": "http", "port": 80}, {"name": "rtsp", "port": 554}]}))
+    await actions.execute(update_of(made, {**NODE_PORT, "ports": [{"name": "http", "port": 80}, {"name": "rtsp", "port": 554}]}))
 
-    ports = {port["name"]: port["nodePort"] for port in (await _stored(admin, namespace))["spec"]["ports"]}
+    ports = {port["name"]: port["nodePort"] for port in (await stored_service(admin, namespace))["spec"]["ports"]}
     assert ports["rtsp"] == made["spec"]["ports"][0]["nodePort"]
     assert ports["http"] not in {0, ports["rtsp"]}
 
 
 async def test_what_cannot_be_changed_is_refused_as_invalid(actions: Actions, admin: Admin, namespace: str, owner: OwnerReference) -> None:
-    await actions.execute(_service(namespace, owner))
-    made = await _stored(admin, namespace)
+    await actions.execute(service_in(namespace, owner))
+    made = await stored_service(admin, namespace)
 
-    refusal, message = _refusal(await actions.execute(_update(made, HEADLESS)))
+    refusal, message = refusal_of(await actions.execute(update_of(made, HEADLESS)))
 
     assert refusal is Refusal.INVALID
     assert "clusterIP" in message
-    assert await _stored(admin, namespace) == made
+    assert await stored_service(admin, namespace) == made
 
 
 async def test_updates_at_the_same_time_all_arrive(actions: Actions, admin: Admin, namespace: str, owner: OwnerReference) -> None:
-    await actions.execute(_service(namespace, owner))
-    made = await _stored(admin, namespace)
+    await actions.execute(service_in(namespace, owner))
+    made = await stored_service(admin, namespace)
     specs: list[JsonObject] = [{**PORTS, "ports": [{"name": "rtsp", "port": port}]} for port in (1, 2, 3)]
 
-    outcomes = await asyncio.gather(*(actions.execute(_update(made, spec, str(number))) for number, spec in enumerate(specs)))
+    outcomes = await asyncio.gather(*(actions.execute(update_of(made, spec, str(number))) for number, spec in enumerate(specs)))
 
     assert outcomes == [Done(None)] * 3
-    assert (await _stored(admin, namespace))["metadata"] != made["metadata"]
+    assert (await stored_service(admin, namespace))["metadata"] != made["metadata"]
 
 
 async def test_what_the_server_refuses_says_why(actions: Actions, admin: Admin, namespace: str, owner: OwnerReference) -> None:
     nameless: JsonObject = {"containers": [{"name": "main"}]}
-    job = CreateJob(ObjectKey(namespace, "cam-1-job"), ObjectKey(namespace, "cam"), owner, LABELS, {}, {"template": {"spec": POD}})
+    job = CreateJob(
+        ObjectKey(namespace, "cam-1-job"),
+        ObjectKey(namespace, "cam"),
+        owner,
+        LABELS,
+        {},
+        {"template": {"spec": {**POD, "restartPolicy": "Always"}}},
+    )
     quota: JsonObject = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
@@ -166,11 +146,11 @@ async def test_what_the_server_refuses_says_why(actions: Actions, admin: Admin, 
         "spec": {"hard": {"pods": "0"}},
     }
 
-    assert _refusal(await actions.execute(_pod(namespace, owner, nameless)))[0] is Refusal.INVALID
-    refusal, message = _refusal(await actions.execute(job))
+    assert refusal_of(await actions.execute(pod_in(namespace, owner, nameless)))[0] is Refusal.INVALID
+    refusal, message = refusal_of(await actions.execute(job))
     assert refusal is Refusal.INVALID
     assert "restartPolicy" in message
-    assert _refusal(await actions.execute(_pod("no-such-namespace", owner)))[0] is Refusal.MISSING
+    assert refusal_of(await actions.execute(pod_in("no-such-namespace", owner)))[0] is Refusal.MISSING
     await admin.create(dict(quota))
     await admin.request(
         "PUT",
@@ -185,11 +165,11 @@ async def test_what_the_server_refuses_says_why(actions: Actions, admin: Admin, 
 
 async def _until_forbidden(actions: Actions, namespace: str, owner: OwnerReference) -> None:
     for _ in range(50):
-        outcome = await actions.execute(_pod(namespace, owner))
+        outcome = await actions.execute(pod_in(namespace, owner))
         if outcome == Done(None):
             await asyncio.sleep(0.1)
             continue
-        refusal, message = _refusal(outcome)
+        refusal, message = refusal_of(outcome)
         assert refusal is Refusal.FORBIDDEN
         assert "quota" in message
         return
@@ -197,7 +177,7 @@ async def _until_forbidden(actions: Actions, namespace: str, owner: OwnerReferen
 
 
 async def test_a_deletion_never_meets_a_successor(actions: Actions, admin: Admin, namespace: str, owner: OwnerReference) -> None:
-    action = _pod(namespace, owner)
+    action = pod_in(namespace, owner)
     await actions.execute(action)
     path = f"/api/v1/namespaces/{namespace}/pods/{action.key.name}"
     former = str((await admin.get(path))["metadata"]["uid"])
