@@ -46,6 +46,11 @@ class Settings:
         return self.folder / "pod-resources.sock"
 
     @property
+    def discovery_handlers(self) -> Path:
+        """Where discovery handlers in processes of their own register: their DISCOVERY_HANDLERS_DIRECTORY."""
+        return self.folder / "handlers"
+
+    @property
     def logs(self) -> Path:
         """Where the output of brokers goes."""
         return self.folder / "logs"

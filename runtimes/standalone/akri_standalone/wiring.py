@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field
 
 from akri.agent.agent import Agent
+from akri.agent.memory import Memory
 from akri.clock import SystemClock
 from akri.controller.controller import Controller
 from akri.core.edits import ContainerEdits
@@ -16,6 +17,7 @@ from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
 from akri.deviceplugin.pod_resources import PodResourcesClient
+from akri.discovery.registration import RegistrationServer
 from akri.platforms.local.jobs import JobRunner
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner
@@ -38,6 +40,8 @@ class Machine:
     agent: Agent = field(init=False)
     controller: Controller = field(init=False)
     _host: PluginHost = field(init=False)
+    _memory: Memory = field(init=False)
+    _registrations: RegistrationServer = field(init=False)
     _runner: NodeRunner = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -55,7 +59,12 @@ class Machine:
         )
         platform = self.store.node(settings.node)
         pods = PodResourcesClient(settings.pod_resources, clock)
-        self.agent = Agent(settings.node, platform, clock, settings.handlers, self._host, pods.list)
+        self._memory = Memory(settings.folder / "agent", clock)
+        known = self._memory.load()
+        self.agent = Agent(
+            settings.node, platform, clock, settings.handlers, self._host, pods.list, registrations=known, keep=self._memory.keep
+        )
+        self._registrations = RegistrationServer(settings.discovery_handlers, self.agent.register, clock)
         self.controller = Controller(self.store.cluster(), clock)
         self._runner = NodeRunner(
             self.store,
@@ -71,10 +80,18 @@ class Machine:
     async def run(self) -> None:
         """Find devices and run brokers until cancelled."""
         self.settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with self.manager, asyncio.TaskGroup() as group:
+        async with self.manager, self._registrations, asyncio.TaskGroup() as group:
             await self.store.register_node(self.settings.node)
             jobs = JobRunner(self.store, clock=self.clock)
-            parts = (self._host.run(), self.agent.run(), self.controller.run(), self._runner.run(), jobs.run(), self._watch_devices())
+            parts = (
+                self._host.run(),
+                self.agent.run(),
+                self.controller.run(),
+                self._runner.run(),
+                jobs.run(),
+                self._watch_devices(),
+                self._memory.run(),
+            )
             for work in parts:
                 group.create_task(work)
 
