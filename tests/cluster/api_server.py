@@ -48,12 +48,14 @@ class ApiServer:
         bind: str = "127.0.0.1",
         addresses: Sequence[str] = (),
         users: Mapping[str, str] | None = None,
+        arguments: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.state = state
         self.ca_file = state / "pki" / "ca.crt"
         self.kubeconfig = state / "kubeconfig"
         self.audit_log = state / "audit.log"
         self._program = program
+        self._arguments = dict(arguments or {})
         self._bind = bind
         self._addresses = ("127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1", *addresses)
         self._users = {ADMIN: "system:masters", **(users or {})}
@@ -189,7 +191,7 @@ class ApiServer:
     # --- command lines -------------------------------------------------------------------------------------------------------
 
     def _process(self, name: str, argv: Sequence[str]) -> Process:
-        return Process(name, argv, state=self.state)
+        return Process(name, [*argv, *self._arguments.get(name, ())], state=self.state)
 
     def _etcd(self) -> list[str]:
         client, peer = (f"http://127.0.0.1:{self._settings.ports[name]}" for name in ("etcd", "etcd-peer"))
@@ -225,6 +227,7 @@ class ApiServer:
             f"--service-account-key-file={pki / 'sa.pub'}",
             f"--token-auth-file={self.state / 'tokens.csv'}",
             "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
             "--kubelet-preferred-address-types=InternalIP",
             f"--audit-policy-file={self.state / 'audit-policy.json'}",

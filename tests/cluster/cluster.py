@@ -23,6 +23,8 @@ __all__ = ["NODES", "Cluster"]
 
 NODES = ("node-a", "node-b")
 _READY_SECONDS = 120.0
+# A node that says nothing is missed after 16 s, not 50: its kubelet speaks every 2 s.
+_ARGUMENTS = {"kube-controller-manager": ("--node-monitor-grace-period=16s", "--node-monitor-period=1s")}
 
 
 class Cluster:
@@ -110,7 +112,7 @@ class Cluster:
         """Take over what an earlier run left, running or not. Raises FileNotFoundError if there is no network."""
         host = self._network.host
         users = {_user(name): "system:nodes" for name in self._names}
-        self.api_server = ApiServer(self._program, self.state, bind="0.0.0.0", addresses=(host,), users=users)
+        self.api_server = ApiServer(self._program, self.state, bind="0.0.0.0", addresses=(host,), users=users, arguments=_ARGUMENTS)
         self.nodes = tuple(self._node(name, index) for index, name in enumerate(self._names, start=1))
 
     async def _start_control_plane(self) -> None:

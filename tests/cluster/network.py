@@ -30,8 +30,15 @@ class CommandError(Exception):
 
 async def run(*argv: str, seconds: float = 30.0) -> str:
     """Run a program to its end; returns its output. Raises CommandError if it fails, TimeoutError after `seconds`."""
+    # It dies with its caller: what a killed test run has begun must not come about after the clean-up.
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         output, errors = await asyncio.wait_for(process.communicate(), seconds)

@@ -171,6 +171,13 @@ class Node:
         """Run a program on the node, outside all containers; returns its output. Raises CommandError if it fails."""
         return await run(*self._enter(), *command, seconds=seconds)
 
+    def container(self, namespace: str, pod: str, name: str = "main") -> Container:
+        """The living container of this name. Raises LookupError if there is none."""
+        for container in self.containers():
+            if (container.namespace, container.pod, container.name) == (namespace, pod, name) and container.pid is not None:
+                return container
+        raise LookupError(f"no container {name} of pod {namespace}/{pod} lives on {self.name}")
+
     def containers(self) -> list[Container]:
         """What containers are there now, living or not; holds also while kubelet and containerd are stopped."""
         return containers(self.folder / "run")
@@ -225,7 +232,8 @@ class Node:
 
     def _write_files(self) -> None:
         etc = self.folder / "etc"
-        (etc / "alternatives").mkdir(parents=True, exist_ok=True)
+        for folder in ("alternatives", "kubernetes/manifests"):
+            (etc / folder).mkdir(parents=True, exist_ok=True)
         machine_id = uuid.uuid5(uuid.NAMESPACE_URL, str(self.folder)).hex
         for path, text in etc_files(self.name, machine_id, self.place, self._port, self._snapshotter).items():
             (etc / path).parent.mkdir(parents=True, exist_ok=True)
