@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 import pytest
 from attrs import frozen
 
 from akri.core.ids import ConfigurationName, NodeName
 from akri.core.naming import report_name
+from akri.manifests import read_manifests as read_texts
 from tests.cluster.admin import JSON_PATCH, MERGE_PATCH, Admin, Manifest, RequestError, read_manifests
+from tests.docs.examples import ROOT, examples
 from tests.integration.policies.conftest import DEPLOY
 from tests.integration.policies.edits import rename, spec
 from tests.integration.policies.objects import created, edited, report, shared, slot, together
@@ -215,3 +217,21 @@ async def test_reports_of_nodes_with_long_names(agents: Agents, node: str) -> No
     other = report_name(ConfigurationName(configuration), NodeName(f"m{node[1:]}"))
     with pytest.raises(RequestError, match=r"metadata\.name: node"):
         await agents.admin.create(agents.placed(edited(manifest, rename(other))), token=token)
+
+
+async def test_agents_read_the_secrets_that_were_granted_and_no_others(agents: Agents) -> None:
+    """The Role of docs/security.md, as an operator applies it."""
+    (example,) = [each for each in examples(ROOT / "docs" / "security.md") if each.kind == "yaml"]
+    for manifest in read_texts(example.body).documents:
+        await agents.admin.apply(cast("Manifest", manifest.document))
+    path = "/api/v1/namespaces/default/secrets"
+    for name in ("camera-password", "other-password"):
+        secret: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"password": "x"}}
+        await agents.admin.apply(secret)
+    await agents.admin.settled()
+    token = agents.tokens["node-b"]
+    assert (await agents.admin.get(f"{path}/camera-password", token=token))["data"] == {"password": "eA=="}
+    for refused in (f"{path}/other-password", path, "/api/v1/namespaces/default/configmaps/kube-root-ca.crt"):
+        with pytest.raises(RequestError) as error:
+            await agents.admin.get(refused, token=token)
+        assert error.value.status == 403
