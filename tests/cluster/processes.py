@@ -178,15 +178,19 @@ async def end_left(state: Path, *, seconds: float = 20.0) -> int:
     Raises TimeoutError if some are still there after `seconds`.
     """
     seen: set[int] = set()
+    looks_without = 0
 
     async def none_left() -> bool:
+        nonlocal looks_without
         left = marked(state)
         seen.update(left)
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             _reap(pid)
-        return not left
+        # In the middle of exec a process has no environment for a moment: one look is not enough.
+        looks_without = 0 if left else looks_without + 1
+        return looks_without == 3
 
     await eventually(none_left, seconds=seconds, what=f"the processes of {state} to end")
     return len(seen)
