@@ -15,7 +15,7 @@ from pathlib import Path
 __all__ = ["CGROUPS", "create", "hierarchies", "processes", "remove"]
 
 CGROUPS = Path("/sys/fs/cgroup")
-_NEEDED_V2 = ("cpuset", "cpu", "io", "memory", "pids")
+_NEEDED_V2 = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")  # a kubelet wants each that the machine has, but io
 
 
 def hierarchies() -> list[Path]:
