@@ -57,7 +57,7 @@ def check_registration(registration: wire.Registration) -> None:
         raise InvalidValueError("version", registration.version, f"'{wire.VERSION}', the only supported version")
     domain, slash, name = registration.resource.partition("/")
     valid = slash and len(domain) <= _LONGEST_DOMAIN and _DOMAIN.fullmatch(domain) and _NAME.fullmatch(name)
-    if not valid or domain.startswith("requests.") or domain == "kubernetes.io" or domain.endswith(".kubernetes.io"):
+    if not valid or domain.startswith("requests.") or domain.endswith("kubernetes.io"):
         raise InvalidValueError("resource_name", registration.resource, "an extended resource, 'domain/name'")
     if Path(registration.endpoint).name != registration.endpoint or not registration.endpoint:
         raise InvalidValueError("endpoint", registration.endpoint, "the file name of a socket in the device plugin directory")
@@ -164,7 +164,7 @@ class Registry:
         await self._faults.answers.wait()
         responses = wire.read_allocate_response(data)
         if not responses:
-            raise KubeletError("no containers in response of allocate")
+            raise KubeletError("no containers return in allocation response")
         return responses[0]
 
     async def _cut(self, endpoint: _Endpoint, work: Awaitable[bytes], after: float) -> bytes:
@@ -182,7 +182,10 @@ class Registry:
         endpoint = self._endpoint(resource)
         if not endpoint.options.preferred_allocation:
             return ()
-        data = await call(endpoint.channel, wire.PREFERRED, wire.write_preferred_request(query))
+        try:
+            data = await call(endpoint.channel, wire.PREFERRED, wire.write_preferred_request(query))
+        except KubeletError as error:
+            raise KubeletError(f"device plugin GetPreferredAllocation rpc failed with err: {error}", error.code) from error
         responses = wire.read_preferred_response(data)
         return responses[0] if responses else ()
 

@@ -14,16 +14,11 @@ from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.deviceplugin.wire import DeviceIds
 from akri.platforms.local.clock import SystemClock
 from akri.testing.kubelet import pod
-from tests.integration.deviceplugin.agent import Agent, devices, until
+from tests.integration.deviceplugin.agent import Agent, devices, listed, until, until_listed
 from tests.integration.deviceplugin.driver import Driver
 
 CAMERA = "akri.sh/camera-8120fe"
 OTHER = "akri.sh/other"
-
-
-async def listed(kubelet: Driver) -> dict[str, dict[str, str]]:
-    listing = await PodResourcesClient(kubelet.pod_resources_socket, SystemClock()).list()
-    return {resource: {device: key.name for device, key in users.items()} for resource, users in listing.users.items()}
 
 
 async def test_a_device_reaches_a_container(kubelet: Driver, agent: Agent) -> None:
@@ -203,6 +198,7 @@ async def test_everything_is_registered_again_after_a_kubelet_restart(kubelet: D
     await kubelet.shows(CAMERA, capacity=2, allocatable=2)
     await kubelet.shows(OTHER, capacity=1, allocatable=1)
     assert len(agent.kubelet_starts) == 1
+    await until_listed(kubelet, CAMERA, ["kept"])
     assert await listed(kubelet) == {CAMERA: {held[0]: "kept"}}
     await kubelet.run(pod("second", {"main": {CAMERA: 1}}))
     with pytest.raises(AdmissionError, match="Available: 0"):
