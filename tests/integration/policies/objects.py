@@ -9,6 +9,7 @@ from tests.cluster.admin import Manifest
 
 __all__ = [
     "FENCE",
+    "UID_TO_COME",
     "Edit",
     "annotations_of",
     "created",
@@ -29,9 +30,13 @@ Edit = Callable[[Manifest], None]
 FENCE = "akri.sh/fence"
 
 
+UID_TO_COME = "0-1-2"
+"""Stands for the uid of the Configuration of that name, which is stored first: the garbage collector removes what has no owner."""
+
+
 def owner(**more: object) -> Manifest:
     """The Configuration as an owner."""
-    return {"apiVersion": "akri.sh/v0", "kind": "Configuration", "name": "cam", "uid": "0-1-2", "controller": True} | more
+    return {"apiVersion": "akri.sh/v0", "kind": "Configuration", "name": "cam", "uid": UID_TO_COME, "controller": True} | more
 
 
 def slot(name: str, index: int) -> str:

@@ -8,11 +8,11 @@ from copy import deepcopy
 from enum import Enum
 from typing import Final, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tests.cluster.admin import JSON_PATCH, MERGE_PATCH, Admin, Manifest, RequestError
 from tests.integration.policies.attempts import Attempt
-from tests.integration.policies.objects import edited
+from tests.integration.policies.objects import UID_TO_COME, edited
 
 __all__ = ["NODES", "Agents", "Way", "content", "new_name"]
 
@@ -49,21 +49,33 @@ class Agents:
     admin: Admin
     namespace: str
     tokens: Mapping[str, str]
+    _uids: dict[str, str] = field(factory=dict[str, str])
 
     async def store(self, manifest: Manifest) -> Manifest:
         """Store an object as it stands, as somebody with all rights."""
-        return await self.admin.create(self.placed(manifest))
+        return await self.admin.create(await self.placed(manifest))
 
-    def placed(self, manifest: Manifest) -> Manifest:
-        """The same object in this namespace."""
-        return edited(manifest, lambda copy: copy["metadata"].update(namespace=self.namespace))
+    async def placed(self, manifest: Manifest) -> Manifest:
+        """The same object in this namespace, with the Configurations that own it."""
+        copy = edited(manifest, lambda copy: copy["metadata"].update(namespace=self.namespace))
+        for owner in copy["metadata"].get("ownerReferences", []):
+            if owner["uid"] == UID_TO_COME and (owner["apiVersion"], owner["kind"]) == ("akri.sh/v0", "Configuration"):
+                owner["uid"] = await self._uid_of(owner["name"])
+        return copy
+
+    async def _uid_of(self, configuration: str) -> str:
+        if configuration not in self._uids:
+            metadata = {"name": configuration, "namespace": self.namespace}
+            manifest = {"apiVersion": "akri.sh/v0", "kind": "Configuration", "metadata": metadata, "spec": {}}
+            self._uids[configuration] = (await self.admin.create(manifest))["metadata"]["uid"]
+        return self._uids[configuration]
 
     async def create(self, attempt: Attempt, manifest: Manifest, *, apply: bool = False) -> Manifest:
         """Ask for an object to be made."""
-        token = self.tokens[attempt.by]
+        token, placed = self.tokens[attempt.by], await self.placed(manifest)
         if not apply:
-            return await self.admin.create(self.placed(manifest), token=token)
-        return await self._apply(await self.admin.path(self.placed(manifest)), manifest, token)
+            return await self.admin.create(placed, token=token)
+        return await self._apply(await self.admin.path(placed), placed, token)
 
     async def write(self, attempt: Attempt, way: Way, before: Manifest, after: Manifest, *, dry: bool = False) -> Manifest:
         """Ask for an object to be changed. A dry one is asked with all rights."""

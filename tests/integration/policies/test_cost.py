@@ -113,7 +113,7 @@ async def test_the_largest_instance_is_created_and_deleted(agents: Agents) -> No
     instance = large(new_name(), nodes=[ME], usage=everywhere(""))
     attempt = Attempt("", ME, meta())
     await agents.create(attempt, instance)
-    await agents.admin.delete(agents.placed(instance), token=agents.tokens[ME])
+    await agents.admin.delete(await agents.placed(instance), token=agents.tokens[ME])
     crowded = await agents.store(large(new_name(), nodes=NODES, usage={}))
     with pytest.raises(RequestError, match="node node-b must not delete"):
         await agents.admin.delete(crowded, token=agents.tokens[ME])

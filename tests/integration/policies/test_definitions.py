@@ -129,8 +129,9 @@ async def test_without_its_rule_each_identity_is_changed(fresh_api_server: ApiSe
     async with fresh_api_server.admin() as admin:
         await admin.install(DEPLOY)
         token = await admin.token_for("akri-agent", "akri", node="node-a")
+        everybody = Agents(admin, "default", {})
         for kind, field in CONSTANTS:
-            agents = Agents(admin, "default", {"node-a": token if kind == "Instance" else ""})
+            agents = evolve(everybody, tokens={"node-a": token if kind == "Instance" else ""})
             before = await _stored(agents, kind)
             await admin.apply(_without_rule(kind, field))
 

@@ -157,14 +157,14 @@ async def test_other_ways_to_an_instance_are_closed(agents: Agents) -> None:
 
 
 async def test_a_generated_name_is_held_to_the_same_rule(agents: Agents) -> None:
-    made = await agents.admin.create(_generated(agents, "cam-"), token=agents.tokens["node-a"])
+    made = await agents.admin.create(await _generated(agents, "cam-"), token=agents.tokens["node-a"])
     assert made["metadata"]["name"].startswith("cam-")
     with pytest.raises(RequestError, match=r"metadata\.name: node node-a"):
-        await agents.admin.create(_generated(agents, "dog-"), token=agents.tokens["node-a"])
+        await agents.admin.create(await _generated(agents, "dog-"), token=agents.tokens["node-a"])
 
 
-def _generated(agents: Agents, prefix: str) -> Manifest:
-    manifest = agents.placed(created("x"))
+async def _generated(agents: Agents, prefix: str) -> Manifest:
+    manifest = await agents.placed(created("x"))
     del manifest["metadata"]["name"]
     manifest["metadata"]["generateName"] = prefix
     return manifest
@@ -212,11 +212,11 @@ async def test_reports_of_nodes_with_long_names(agents: Agents, node: str) -> No
     configuration = f"cam-{secrets.token_hex(8)}".ljust(54, "m")
     name = report_name(ConfigurationName(configuration), NodeName(node))
     manifest = edited(report(configuration), together(spec(nodeName=node), rename(name)))
-    made = await agents.admin.create(agents.placed(manifest), token=token)
+    made = await agents.admin.create(await agents.placed(manifest), token=token)
     assert made["metadata"]["name"] == name
     other = report_name(ConfigurationName(configuration), NodeName(f"m{node[1:]}"))
     with pytest.raises(RequestError, match=r"metadata\.name: node"):
-        await agents.admin.create(agents.placed(edited(manifest, rename(other))), token=token)
+        await agents.admin.create(await agents.placed(edited(manifest, rename(other))), token=token)
 
 
 async def test_agents_read_the_secrets_that_were_granted_and_no_others(agents: Agents) -> None:

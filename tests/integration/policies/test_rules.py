@@ -107,8 +107,7 @@ async def _carry_out(agents: Agents, attack: Attack) -> None:
     attempt, name = attack.attempt, new_name()
     if attack.rule.policy.startswith(("akri-agent-creates", "akri-agent-writes")):
         wanted = edited(attempt.start(name), attempt.edit)
-        await agents.create(attempt, wanted)
-        assert content(await agents.admin.get(agents.placed(wanted))) == content(wanted)
+        assert content(await agents.create(attempt, wanted)) == content(await agents.placed(wanted))
         return
     before = await agents.store(attempt.start(name))
     if attempt in DELETIONS:
@@ -116,5 +115,4 @@ async def _carry_out(agents: Agents, attack: Attack) -> None:
         assert await agents.admin.find(before) is None
         return
     after = edited(before, attempt.edit)
-    await agents.write(attempt, Way.JSON, before, after)
-    assert content(await agents.admin.get(before)) == content(after)
+    assert content(await agents.write(attempt, Way.JSON, before, after)) == content(after)
