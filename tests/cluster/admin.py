@@ -9,6 +9,7 @@ import json
 import secrets
 import ssl
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -181,20 +182,20 @@ class Admin:
 
     async def _served(self, definitions: Sequence[Manifest]) -> None:
         for definition in definitions:
+            name = definition["metadata"]["name"]
+            await eventually(partial(self._established, name), seconds=30, what=f"{name} to be established")
+            for version in definition["spec"]["versions"]:
+                root, names = f"/apis/{definition['spec']['group']}/{version['name']}", definition["spec"]["names"]
+                await eventually(partial(self._listed, root, names), seconds=30, what=f"{name} {version['name']} to be served")
 
-            async def established(path: str = f"{_DEFINITIONS}/{definition['metadata']['name']}") -> bool:
-                conditions = (await self.get(path)).get("status", {}).get("conditions", [])
-                return {"type": "Established", "status": "True"} in [{key: each[key] for key in ("type", "status")} for each in conditions]
+    async def _established(self, name: str) -> bool:
+        conditions: list[Manifest] = (await self.get(f"{_DEFINITIONS}/{name}")).get("status", {}).get("conditions") or []  # null at first
+        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
-            await eventually(established, seconds=30, what=f"{definition['metadata']['name']} to be established")
-            specification = definition["spec"]
-            for version in specification["versions"]:
-                collection = f"/apis/{specification['group']}/{version['name']}/{specification['names']['plural']}"
-
-                async def listed(path: str = collection) -> bool:
-                    return await self.find(path) is not None
-
-                await eventually(listed, seconds=30, what=f"{collection} to be served")
+    async def _listed(self, root: str, names: Manifest) -> bool:
+        """Whether a kind is both served and told of to those who ask which kinds there are."""
+        resources = (await self.find(root) or {}).get("resources", [])
+        return names["kind"] in [each["kind"] for each in resources] and await self.find(f"{root}/{names['plural']}") is not None
 
     async def settled(self) -> None:
         """Wait until every role and admission policy written before this call is in force.

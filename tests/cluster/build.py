@@ -62,6 +62,7 @@ def program(say: Callable[[str], None]) -> Path:
 def _build(go: Path, file: Path, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     say(f"building the Kubernetes program {_VERSION} for the test cluster into {file.parent}; six minutes on two cores, once")
+    say("  fetching its modules, where Go has not kept them")
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     deps = subprocess.run([go, "list", "-deps", "."], cwd=SOURCE, env=environment, capture_output=True, text=True, check=False, timeout=600)
     if deps.returncode:
