@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from akri.clock import SystemClock
@@ -55,11 +55,43 @@ async def connected(server: ApiServer, token: str, url: str = "") -> AsyncGenera
         yield client
 
 
+async def _account_in(admin: Admin, namespace: str) -> None:
+    """Without a service account no pod can be created. Where its controller runs, that makes one too."""
+    await admin.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}})
+
+
 async def owner_in(admin: Admin, namespace: str) -> OwnerReference:
-    """An owner that stays, whether something collects garbage or not. Without a service account no pod could be created."""
-    await admin.ensure("ServiceAccount", "default", namespace)
+    """An owner that stays, whether something collects garbage or not."""
+    await _account_in(admin, namespace)
     made = await admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": namespace}})
     return OwnerReference("v1", "ConfigMap", "owner", made["metadata"]["uid"], controller=True)
+
+
+async def instance_in(admin: Admin, namespace: str, nodes: Sequence[str] = ("node-a", "node-b")) -> tuple[ObjectKey, str]:
+    """A Configuration without brokers and an Instance of it, in a namespace that is ready for pods; returns the Instance's key and uid."""
+    await admin.ensure("Namespace", namespace)
+    await _account_in(admin, namespace)
+    kind = {"apiVersion": "akri.sh/v0", "kind": "Configuration"}
+    spec: Manifest = {"discoveryHandler": {"name": "debugEcho"}, "capacity": 2}
+    owner = await admin.create({**kind, "metadata": {"name": "cam", "namespace": namespace}, "spec": spec})
+    reference = {**kind, "name": "cam", "uid": owner["metadata"]["uid"], "controller": True}
+    made = await admin.create(
+        {
+            "apiVersion": "akri.sh/v0",
+            "kind": "Instance",
+            "metadata": {"name": "cam-8120fe", "namespace": namespace, "ownerReferences": [reference]},
+            "spec": {
+                "configurationName": "cam",
+                "cdiName": "akri.sh/cam=8120fe",
+                "capacity": 2,
+                "shared": True,
+                "nodes": list(nodes),
+                "deviceUsage": {"cam-8120fe-0": "", "cam-8120fe-1": ""},
+                "brokerProperties": {"DEBUG_ECHO_DESCRIPTION": "foo0"},
+            },
+        }
+    )
+    return ObjectKey(namespace, "cam-8120fe"), made["metadata"]["uid"]
 
 
 def pod_in(namespace: str, owner: OwnerReference, spec: JsonObject = POD) -> CreatePod:
