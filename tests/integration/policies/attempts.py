@@ -13,6 +13,7 @@ from attrs import frozen
 from tests.cluster.admin import Manifest
 from tests.integration.policies.edits import (
     add_key,
+    add_owner,
     annotate,
     drop_annotation,
     drop_key,
@@ -76,6 +77,7 @@ CREATIONS: Final = (
     _creation("with an owner that does not control it", meta(ownerReferences=[owner(controller=False)]), "ownerReferences: node node-a"),
     _creation("with a pod as its owner", meta(ownerReferences=[owner(apiVersion="v1", kind="Pod")]), "ownerReferences: node node-a"),
     _creation("with an owner of another group", meta(ownerReferences=[owner(apiVersion="evil.sh/v0")]), "ownerReferences: node node-a"),
+    _creation("with an owner of another kind", meta(ownerReferences=[owner(kind="Instance")]), "ownerReferences: node node-a"),
     _creation("with another Configuration as its owner", meta(ownerReferences=[owner(name="dog")]), "ownerReferences: node node-a"),
     _creation(
         "named after another Configuration",
@@ -217,6 +219,9 @@ REPORT_CREATIONS: Final = (
     _report("under any name", meta(name="x"), "metadata.name: node node-a must name this report"),
     _report("without an owner", meta(ownerReferences=[]), _OWNER_OF_ANOTHER),
     _report("with an owner that does not control it", own(controller=False), _OWNER_OF_ANOTHER),
+    _report("with two owners", add_owner(name="dog", uid="9", controller=False), _OWNER_OF_ANOTHER),
+    _report("with an owner of another group", own(apiVersion="evil.sh/v0"), _OWNER_OF_ANOTHER),
+    _report("with an owner of another kind", own(kind="Instance"), _OWNER_OF_ANOTHER),
     _report("with another Configuration as its owner", own(name="dog"), _OWNER_OF_ANOTHER),
     _report("with a finalizer", meta(finalizers=["akri.sh/node-a"]), "metadata.finalizers: node node-a must not set any"),
     _report("with a label", meta(labels={"app": "x"}), "metadata.labels: node node-a must not set any"),

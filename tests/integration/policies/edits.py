@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from tests.cluster.admin import Manifest
-from tests.integration.policies.objects import FENCE, Edit, annotations_of, slot
+from tests.integration.policies.objects import FENCE, Edit, annotations_of, owner, slot
 
-__all__ = ["add_key", "annotate", "drop_annotation", "drop_key", "fence", "meta", "nodes", "nothing", "own", "rename", "spec", "use"]
+__all__ = [
+    "add_key",
+    "add_owner",
+    "annotate",
+    "drop_annotation",
+    "drop_key",
+    "fence",
+    "meta",
+    "nodes",
+    "nothing",
+    "own",
+    "rename",
+    "spec",
+    "use",
+]
 
 
 def use(index: int, text: str) -> Edit:
@@ -86,6 +100,15 @@ def own(**fields: object) -> Edit:
 
     def edit(manifest: Manifest) -> None:
         manifest["metadata"]["ownerReferences"][0] |= fields
+
+    return edit
+
+
+def add_owner(**fields: object) -> Edit:
+    """Add an owner reference."""
+
+    def edit(manifest: Manifest) -> None:
+        manifest["metadata"]["ownerReferences"].append(owner(**fields))
 
     return edit
 
