@@ -20,8 +20,8 @@ __all__ = ["ExternalApiServer"]
 class ExternalApiServer:
     """What `ApiServer` offers, as far as another's cluster can: a test that asks for more is left out, with the reason.
 
-    The current context of the kubeconfig must hold a bearer token and the authority's certificate, inside or as a file.
-    Raises KeyError naming what is missing.
+    The current context of the kubeconfig must hold a bearer token, and the authority's certificate inside or as a file.
+    Raises ValueError if it logs in by other means.
     """
 
     def __init__(self, kubeconfig: Path, state: Path) -> None:
@@ -29,6 +29,8 @@ class ExternalApiServer:
         context = _named(content["contexts"], content["current-context"])["context"]
         cluster = _named(content["clusters"], context["cluster"])["cluster"]
         user = _named(content["users"], context["user"])["user"]
+        if "token" not in user:
+            raise ValueError(f"{kubeconfig}: user {context['user']} has no token (kubectl create token makes one), only {', '.join(user)}")
         self.kubeconfig = kubeconfig
         self.state = state
         self.url = str(cluster["server"]).rstrip("/")

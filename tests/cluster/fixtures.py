@@ -170,6 +170,6 @@ async def _state(request: pytest.FixtureRequest) -> AsyncGenerator[Path]:
         try:
             yield state
         finally:
-            if request.session.testsfailed or sys.exc_info()[0]:
+            if (request.session.testsfailed or sys.exc_info()[0]) and (state / "logs").exists():
                 shutil.copytree(state / "logs", _LOGS / state.name, dirs_exist_ok=True)
             await states.clean(state)

@@ -1,15 +1,20 @@
-"""What a machine lacks for the test cluster, as sentences: empty where it can run. Standard library only: asked before each run."""
+"""What a machine lacks for the test cluster, as sentences: empty where it can run."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+
+from tests.cluster import cgroups
 
 __all__ = ["lacks_for_api_server", "lacks_for_cluster"]
 
 _PLUGINS = Path("/usr/lib/cni")
+_PROGRAMS = ("containerd", "ctr", "runc", "ip", "nft", "busybox", "unshare", "nsenter")
+_NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--uts", "--fork", "true")
 
 
 def lacks_for_api_server(program: Path) -> str:
@@ -31,9 +36,12 @@ def lacks_for_cluster(program: Path) -> str:
         return reason
     if os.geteuid() != 0:
         return "the nodes of the test cluster need root: namespaces, mounts and cgroups"
-    missing = [name for name in ("containerd", "runc", "ip", "busybox", "unshare", "nsenter") if shutil.which(name) is None]
+    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
     if not (_PLUGINS / "ptp").exists():
         missing.append(f"the CNI plug-ins in {_PLUGINS}")
     if missing:
         return f"the nodes of the test cluster need {', '.join(missing)} (./dev test installs them)"
-    return ""
+    if subprocess.run(_NAMESPACES, check=False, capture_output=True, timeout=10).returncode:
+        return "the nodes of the test cluster need to make namespaces, which this root may not (a container without privileges?)"
+    read_only = [str(folder) for folder in cgroups.hierarchies() if not os.access(folder, os.W_OK)]
+    return f"the nodes of the test cluster need to make cgroups, and cannot in {read_only[0]}" if read_only else ""
