@@ -51,7 +51,7 @@ def kubelet_config(cgroup: str) -> str:
             "failSwapOn": False,
             "localStorageCapacityIsolation": False,
             "makeIPTablesUtilChains": False,
-            "nodeStatusUpdateFrequency": "500ms",
+            "nodeStatusUpdateFrequency": "1s",  # also the time-out of these requests: half a second is too short on a busy machine
             "nodeLeaseDurationSeconds": 8,
             "readOnlyPort": 0,
             "resolvConf": "",

@@ -90,4 +90,6 @@ async def test_devices_return_after_the_kubelet(cluster: Cluster, how: str) -> N
         await eventually(again, seconds=60, what="the kubelet to watch the devices again")
         await until_reported(admin, node.name)
         await _until_allocatable(admin, node, 1)
+        # A pod in the first list that a started kubelet gets may be refused: only after that list does it forget what ended pods held.
+        await pods.run(node.name)
         await pods.run(node.name, resources={_CAMERA: 1})
