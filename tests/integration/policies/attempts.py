@@ -26,7 +26,7 @@ from tests.integration.policies.edits import (
     spec,
     use,
 )
-from tests.integration.policies.objects import Edit, created, local, owner, report, shared, together, upstreams, without_nodes
+from tests.integration.policies.objects import Edit, created, local, owner, report, shared, together, unreadable, upstreams, without_nodes
 
 __all__ = ["CHANGES", "CREATIONS", "DELETIONS", "NOWHERE", "REPORT_CHANGES", "REPORT_CREATIONS", "Attempt"]
 
@@ -129,6 +129,7 @@ _CHANGES_OF_SLOTS: Final = (
     Attempt("a missing key is added for another node", B, use(4, A), "node node-b must not write node-a into slot {name}-4"),
     Attempt("a held slot is handed to another node", B, use(2, A), "node node-b must not write node-a into slot {name}-2"),
     Attempt("a text that nobody can read is written", B, use(0, "C:node-a:cam-0:node-b"), "node node-b must not write"),
+    Attempt("a text that nobody can read is removed", B, use(1, ""), "node node-b must not change slot {name}-1", unreadable),
     Attempt("a text without a virtual device is written", B, use(0, "C::node-b"), "node node-b must not write"),
     Attempt("a stranger claims", C, use(0, C), "node node-c is not in spec.nodes, so it must not take slot {name}-0"),
     Attempt("a stranger claims a missing key", C, use(4, C), "node node-c is not in spec.nodes"),
@@ -146,7 +147,7 @@ _CHANGES_OF_KEYS: Final = (
     Attempt("the reporter lowers the capacity", A, together(spec(capacity=1))),
     Attempt("the reporter adds a key beyond the capacity", A, use(5, ""), "node node-a must not add {name}-5"),
     Attempt("the reporter adds a key that is no slot", A, add_key("rubbish"), "node node-a must not add rubbish"),
-    Attempt("the reporter adds a slot of another Instance", A, add_key("cam-aaaaaa-4"), "node node-a must not add cam-aaaaaa-4"),
+    Attempt("the reporter adds a slot of another Instance", A, add_key("{other}-4"), "node node-a must not add cam-"),
     Attempt("the reporter adds a key with a leading zero", A, add_key("{name}-04"), "node node-a must not add {name}-04"),
     Attempt("the reporter adds a key with a sign", A, add_key("{name}--4"), "node node-a must not add {name}--4"),
     Attempt("a node claims a key that is no slot", B, add_key("rubbish", B), "node node-b must not add rubbish"),

@@ -32,10 +32,11 @@ def use(index: int, text: str) -> Edit:
 
 
 def add_key(key: str, text: str = "") -> Edit:
-    """Add a key of any text; `{name}` is the Instance's."""
+    """Add a key of any text; `{name}` is the Instance's, `{other}` that of another one, as long."""
 
     def edit(manifest: Manifest) -> None:
-        manifest["spec"]["deviceUsage"][key.format(name=manifest["metadata"]["name"])] = text
+        name = manifest["metadata"]["name"]
+        manifest["spec"]["deviceUsage"][key.format(name=name, other=f"{name[:-1]}x")] = text
 
     return edit
 

@@ -20,6 +20,7 @@ __all__ = [
     "shared",
     "slot",
     "together",
+    "unreadable",
     "upstreams",
     "without_nodes",
 ]
@@ -83,6 +84,13 @@ def without_nodes(name: str) -> Manifest:
     """An Instance that nobody sees any more, not deleted yet."""
     instance = created(name)
     instance["spec"]["nodes"] = []
+    return instance
+
+
+def unreadable(name: str) -> Manifest:
+    """An Instance with a usage text that only looks like node-b's; the controller frees such slots."""
+    instance = shared(name)
+    instance["spec"]["deviceUsage"][slot(name, 1)] = "C:node-a:cam-0:node-b"
     return instance
 
 
