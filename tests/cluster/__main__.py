@@ -27,7 +27,7 @@ def main() -> int:
         if command == "build":
             build.program(_say)
         elif command == "down":
-            asyncio.run(_down())
+            _down()
         else:
             _up()
     except (build.BuildError, ProcessError, CommandError, OSError) as error:
@@ -81,14 +81,14 @@ It runs until ./dev cluster-down.
     )
 
 
-async def _down() -> None:
+def _down() -> None:
     with states.exclusive("up.lock"):
         existed = states.up_folder().is_dir()
-        await states.clean(states.up_folder())
-        left = await states.clean_stale()
+        asyncio.run(states.clean(states.up_folder()))
+        left = asyncio.run(states.clean_stale())
     _say("the cluster is gone" if existed else "there was no cluster")
     if left:
-        _say(f"removed what {len(left)} test runs had left")
+        _say(f"removed what {len(left)} {'test run' if len(left) == 1 else 'test runs'} had left")
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -158,7 +158,7 @@ class ApiServer:
             return started and await healthy(f"{self.url}/api/v1/namespaces/default", self.ca_file, self.admin_token)
         if name == "kube-controller-manager" and self._collects_garbage():
             return "all resource monitors have synced" in self._parts[name].log.read_text(encoding="utf-8")
-        return await healthy(f"https://127.0.0.1:{port}/healthz", self.ca_file)
+        return await healthy(f"https://127.0.0.1:{port}/{'readyz' if name == 'kube-scheduler' else 'healthz'}", self.ca_file)
 
     def _collects_garbage(self) -> bool:
         return self._settings.controllers == ALL_CONTROLLERS or GARBAGE_COLLECTOR in self._settings.controllers.split(",")

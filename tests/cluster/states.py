@@ -8,7 +8,6 @@ was made for it. Names of interfaces and cgroups follow from the folder's path, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import secrets
@@ -16,6 +15,7 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.cluster import cgroups
 from tests.cluster.network import Network, short_id
@@ -38,7 +38,7 @@ def up_folder() -> Path:
 def run_folder() -> Generator[Path]:
     """A new state folder, held until the end of the block or of the process. It is not removed: see `clean`."""
     folder = root() / f"run-{os.getpid()}-{secrets.token_hex(2)}"
-    with exclusive("lock"):
+    with exclusive("lock"):  # else others could take it for a stale one
         folder.mkdir(parents=True)
         handle = (folder / "lock").open("w")
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -48,7 +48,7 @@ def run_folder() -> Generator[Path]:
 
 @contextmanager
 def exclusive(name: str) -> Generator[None]:
-    """Wait until no other process is in a block of this name."""
+    """Wait until no other process is in a block of this name. Do not await inside: others of the same loop would wait for ever."""
     root().mkdir(parents=True, exist_ok=True)
     with (root() / name).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -61,25 +61,40 @@ async def clean(state: Path) -> None:
     if os.geteuid() == 0 and shutil.which("ip"):  # else no network can have been made
         await Network(state).remove()
         await cgroups.remove(short_id(state))
-    with contextlib.suppress(FileNotFoundError):
-        await asyncio.to_thread(shutil.rmtree, state)
+    await asyncio.to_thread(_remove, state)
 
 
 async def clean_stale() -> list[Path]:
     """Remove what runs left that ended without doing so themselves; returns their folders."""
-    with exclusive("lock"):
-        stale = [folder for folder in sorted(root().glob("run-*")) if not _held(folder)]
-        for folder in stale:
+    stale = _take_stale()
+    for folder, lock in stale.items():
+        with lock:
             await clean(folder)
-    return stale
+    return list(stale)
 
 
-def _held(folder: Path) -> bool:
-    try:
-        with (folder / "lock").open("r") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+def _take_stale() -> dict[Path, IO[str]]:
+    """The folders of ended runs, with the locks that are now held on them: nobody else removes them at the same time."""
+    taken: dict[Path, IO[str]] = {}
+    with exclusive("lock"):
+        for folder in sorted(root().glob("run-*")):
+            lock = (folder / "lock").open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+            else:
+                taken[folder] = lock
+    return taken
+
+
+def _remove(state: Path) -> None:
+    """Remove a folder, its lock last: until then nobody else takes it for a stale one."""
+    if not state.exists():
+        return
+    for entry in state.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != "lock":
+            entry.unlink()
+    shutil.rmtree(state)
