@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import evolve
 
+from akri.clock import SystemClock
 from akri.core.codec import print_configuration, print_instance
 from akri.core.configuration import Configuration
 from akri.core.ids import NodeName, ObjectKey, ResourceName
@@ -25,30 +26,29 @@ from akri.platforms.kubernetes.client import ApiClient
 from akri.platforms.kubernetes.cluster import KubernetesClusterPlatform
 from akri.platforms.kubernetes.connection import Connection
 from akri.platforms.kubernetes.node import KubernetesNodePlatform
-from akri.platforms.local.clock import SystemClock
 from akri.ports import ClusterPlatform, ConfigurationObservation, NodePlatform
 from tests.cluster.admin import Admin, Manifest
 from tests.cluster.proxy import FaultyProxy
 from tests.cluster.proxy_faults import Answer, AtRandom, Chance, CutWatch, Delay, DropAnswer, DropRequest, ExpireWatch, HoldWatch
 from tests.contract import kubernetes_cleaning, kubernetes_kubelet
 from tests.contract.asking_again import AskingCluster, AskingNode
-from tests.contract.driver import A, B, C, Driver
+from tests.contract.driver import A, B, C
 from tests.contract.kubernetes_reading_rights import ReadingRights
 from tests.contract.kubernetes_server import ContractServer
 
-__all__ = ["faulty_kubernetes", "kubernetes"]
+__all__ = ["KubernetesDriver", "faulty_kubernetes", "kubernetes"]
 
 _OURS = "/apis/akri.sh/v0"
 _SETTLING = 0.15
 
 
-class _KubernetesDriver:
+class KubernetesDriver:
     """The server, through a proxy that does nothing but cut where it is told to."""
 
     def __init__(self, admin: Admin, proxy: FaultyProxy, nodes: Mapping[NodeName, ApiClient], controller: ApiClient) -> None:
         self.clock = SystemClock()
-        self._admin = admin
-        self._proxy = proxy
+        self.admin = admin
+        self.proxy = proxy
         self._rights = ReadingRights(admin)
         self._nodes: dict[NodeName, NodePlatform] = {
             name: KubernetesNodePlatform(client, name, self.clock) for name, client in nodes.items()
@@ -68,7 +68,7 @@ class _KubernetesDriver:
         await asyncio.sleep(_SETTLING)
 
     async def cut(self) -> None:
-        self._proxy.cut_connections()
+        self.proxy.cut_connections()
         await self.settle()
 
     async def apply(self, configuration: Configuration) -> ConfigurationObservation:
@@ -76,10 +76,10 @@ class _KubernetesDriver:
         return decoding.configuration(await self._store(path, print_configuration(configuration)))
 
     async def delete_configuration(self, key: ObjectKey) -> None:
-        await self._admin.delete(f"{_OURS}/namespaces/{key.namespace}/configurations/{key.name}")
+        await self.admin.delete(f"{_OURS}/namespaces/{key.namespace}/configurations/{key.name}")
 
     async def configuration(self, key: ObjectKey) -> ConfigurationObservation | None:
-        found = await self._admin.find(f"{_OURS}/namespaces/{key.namespace}/configurations/{key.name}")
+        found = await self.admin.find(f"{_OURS}/namespaces/{key.namespace}/configurations/{key.name}")
         return None if found is None else decoding.configuration(found)
 
     async def put_instance(self, instance: Instance) -> Instance:
@@ -88,30 +88,30 @@ class _KubernetesDriver:
         return decoding.instance(await self._store(path, print_instance(bare)))
 
     async def set_node_ready(self, name: NodeName, *, ready: bool) -> None:
-        await kubernetes_kubelet.set_ready(self._admin, name, ready=ready)
+        await kubernetes_kubelet.set_ready(self.admin, name, ready=ready)
 
     async def remove_node(self, name: NodeName) -> None:
-        await self._admin.delete(kubernetes_kubelet.node_path(name))
+        await self.admin.delete(kubernetes_kubelet.node_path(name))
 
     async def create_user_pod(self, key: ObjectKey, node: NodeName, resource: ResourceName, count: int) -> None:
-        await self._admin.create(kubernetes_kubelet.user_pod(key, node, resource, count))
+        await self.admin.create(kubernetes_kubelet.user_pod(key, node, resource, count))
         await self.run_pod(key)
 
     async def run_pod(self, key: ObjectKey) -> None:
-        await kubernetes_kubelet.run_pod(self._admin, key)
+        await kubernetes_kubelet.run_pod(self.admin, key)
 
     async def end_pod(self, key: ObjectKey, *, succeeded: bool, reason: str = "") -> None:
-        await kubernetes_kubelet.end_pod(self._admin, key, succeeded=succeeded, reason=reason)
+        await kubernetes_kubelet.end_pod(self.admin, key, succeeded=succeeded, reason=reason)
 
     async def delete_pod(self, key: ObjectKey, *, force: bool) -> None:
-        await kubernetes_kubelet.delete_pod(self._admin, key, force=force)
+        await kubernetes_kubelet.delete_pod(self.admin, key, force=force)
 
     async def finish_pod(self, key: ObjectKey) -> None:
         await self.end_pod(key, succeeded=True)
         await self.delete_pod(key, force=True)
 
     async def complete_job(self, key: ObjectKey, *, succeeded: bool) -> None:
-        await kubernetes_kubelet.complete_job(self._admin, key, succeeded=succeeded)
+        await kubernetes_kubelet.complete_job(self.admin, key, succeeded=succeeded)
 
     async def put_secret(self, key: ObjectKey, data: Mapping[str, bytes]) -> None:
         await self._put_data(key, "secrets", {"apiVersion": "v1", "kind": "Secret", "data": _encoded(data)})
@@ -133,14 +133,14 @@ class _KubernetesDriver:
         """Create an object, or put it in the place of the one that is there."""
         wanted: dict[str, Any] = dict(document)
         path = f"{collection}/{wanted['metadata']['name']}"
-        found = await self._admin.find(path)
+        found = await self.admin.find(path)
         if found is None:
-            return await self._admin.request("POST", collection, wanted)
+            return await self.admin.request("POST", collection, wanted)
         identity = {name: found["metadata"][name] for name in ("uid", "resourceVersion")}
-        return await self._admin.request("PUT", path, {**wanted, "metadata": {**wanted["metadata"], **identity}})
+        return await self.admin.request("PUT", path, {**wanted, "metadata": {**wanted["metadata"], **identity}})
 
 
-class _FaultyKubernetesDriver(_KubernetesDriver):
+class _FaultyKubernetesDriver(KubernetesDriver):
     """The same for users that ask again wherever the network leaves them without an answer, as agents and the controller do."""
 
     def node(self, name: NodeName) -> NodePlatform:
@@ -175,14 +175,14 @@ _BAD_NETWORK = (
 
 
 @asynccontextmanager
-async def kubernetes(server: ContractServer, _seed: int) -> AsyncGenerator[Driver]:
+async def kubernetes(server: ContractServer, _seed: int = 0) -> AsyncGenerator[KubernetesDriver]:
     """The server as it is."""
-    async with _driving(server, _KubernetesDriver, None) as driver:
+    async with _driving(server, KubernetesDriver, None) as driver:
         yield driver
 
 
 @asynccontextmanager
-async def faulty_kubernetes(server: ContractServer, seed: int) -> AsyncGenerator[Driver]:
+async def faulty_kubernetes(server: ContractServer, seed: int) -> AsyncGenerator[KubernetesDriver]:
     """The server behind a bad network."""
     async with _driving(server, _FaultyKubernetesDriver, AtRandom(seed, _BAD_NETWORK)) as driver:
         yield driver
@@ -191,9 +191,9 @@ async def faulty_kubernetes(server: ContractServer, seed: int) -> AsyncGenerator
 @asynccontextmanager
 async def _driving(
     server: ContractServer,
-    make: Callable[[Admin, FaultyProxy, Mapping[NodeName, ApiClient], ApiClient], Driver],
+    make: Callable[[Admin, FaultyProxy, Mapping[NodeName, ApiClient], ApiClient], KubernetesDriver],
     faults: AtRandom | None,
-) -> AsyncGenerator[Driver]:
+) -> AsyncGenerator[KubernetesDriver]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(server.server.admin())

@@ -1,4 +1,4 @@
-"""A server that answers as it was told, in order, and remembers what it was asked: for answers that a real one gives too seldom."""
+"""A server that gives the answers of a list, one after the other, and remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeAlias
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, TypeAlias
 
-from aiohttp import web
 from attrs import define, field, frozen
 
 from akri.core.metadata import Json, JsonObject
 from akri.platforms.kubernetes.client import ApiClient
 from akri.platforms.kubernetes.connection import Connection
-from akri.platforms.local.clock import SystemClock
+from akri.clock import SystemClock
+from tests.unit.platforms.kubernetes.scripted import Exchange, scripted
 
-__all__ = ["CUT", "Answer", "Asked", "ImpatientClock", "ScriptedServer", "scripted", "status"]
+__all__ = ["CUT", "Answer", "Asked", "ImpatientClock", "ScriptedServer", "listed", "status"]
 
 CUT: Final = 0
 """In place of a status code: the connection is cut without an answer."""
@@ -61,21 +61,7 @@ class ScriptedServer:
     answers: deque[Answer] = field(factory=deque[Answer])
     asked: list[Asked] = field(factory=list[Asked])
     talks: asyncio.Event = field(factory=asyncio.Event)
-    url: str = ""
-    _runner: web.ServerRunner | None = None
-
-    async def start(self) -> None:
-        self.talks.set()
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def stop(self) -> None:
-        """Be there no more."""
-        self.talks.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+    running: AsyncExitStack = field(factory=AsyncExitStack)
 
     def answer(self, *answers: Answer) -> None:
         self.answers.extend(answers)
@@ -84,31 +70,28 @@ class ScriptedServer:
     def methods(self) -> list[str]:
         return [asked.method for asked in self.asked]
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        text = await request.text()
-        body = json.loads(text) if text else None
-        self.asked.append(Asked(request.method, request.path, dict(request.query), request.content_type, body))
+    async def stop(self) -> None:
+        """Be there no more."""
+        await self.running.aclose()
+
+    async def follow(self, exchange: Exchange) -> None:
+        call = exchange.call
+        body = json.loads(call.body) if call.body else None
+        self.asked.append(Asked(call.method, call.path, call.parameters, call.headers.get("content-type", ""), body))
         await self.talks.wait()
         code, document = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if code == CUT:
-            assert request.transport is not None
-            request.transport.abort()
-        return web.json_response(_plain(document), status=code or 200)
+            exchange.cut()
+        else:
+            await exchange.answer(document, code)
 
 
 @asynccontextmanager
-async def scripted(clock: SystemClock) -> AsyncGenerator[tuple[ScriptedServer, ApiClient]]:
+async def listed(clock: SystemClock) -> AsyncGenerator[tuple[ScriptedServer, ApiClient]]:
     """A server, and a client of it."""
     server = ScriptedServer()
-    await server.start()
-    try:
-        async with ApiClient(Connection(server.url), clock) as client:
+    server.talks.set()
+    async with server.running:
+        url = await server.running.enter_async_context(scripted(server.follow))
+        async with ApiClient(Connection(url), clock) as client:
             yield server, client
-    finally:
-        await server.stop()
-
-
-def _plain(value: Json) -> Any:  # noqa: ANN401 - what json.dumps takes
-    if isinstance(value, Mapping):
-        return {name: _plain(member) for name, member in value.items()}
-    return [_plain(member) for member in value] if isinstance(value, list | tuple) else value

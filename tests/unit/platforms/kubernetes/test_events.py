@@ -12,7 +12,7 @@ from attrs import define, evolve
 from akri.core.ids import ObjectKey
 from akri.core.reports import Event, Reason
 from akri.platforms.kubernetes.events import Events, render_event
-from tests.unit.platforms.kubernetes.scripted_server import CUT, Answer, ImpatientClock, ScriptedServer, scripted, status
+from tests.unit.platforms.kubernetes.scripted_server import CUT, Answer, ImpatientClock, ScriptedServer, listed, status
 
 EVENT = Event("Instance", ObjectKey("default", "cam-8120fe"), Reason.DEVICE_LOST, "it is gone", warning=True)
 INSTANCE: Answer = (200, {"kind": "Instance", "apiVersion": "akri.sh/v0", "metadata": {"name": "cam-8120fe", "uid": "u1"}})
@@ -28,7 +28,7 @@ class Reporter:
 @pytest_asyncio.fixture
 async def reporter() -> AsyncGenerator[Reporter]:
     clock = ImpatientClock()
-    async with scripted(clock) as (server, client):
+    async with listed(clock) as (server, client):
         events = Events(client, clock, "akri-agent", "node-a")
         yield Reporter(server, events)
         await events.close()

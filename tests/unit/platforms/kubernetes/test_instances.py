@@ -16,7 +16,7 @@ from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
 from akri.core.usage import HeldByNode
 from akri.platforms.kubernetes.node import KubernetesNodePlatform
 from akri.ports import Done, Outcome, Refusal, Refused, Unknown
-from tests.unit.platforms.kubernetes.scripted_server import CUT, Answer, ImpatientClock, ScriptedServer, scripted, status
+from tests.unit.platforms.kubernetes.scripted_server import CUT, Answer, ImpatientClock, ScriptedServer, listed, status
 
 ME, OTHER = NodeName("node-a"), NodeName("node-b")
 KEY = ObjectKey("default", "cam-8120fe")
@@ -59,7 +59,7 @@ class Node:
 @pytest_asyncio.fixture
 async def node() -> AsyncGenerator[Node]:
     clock = ImpatientClock()
-    async with scripted(clock) as (server, client):
+    async with listed(clock) as (server, client):
         yield Node(server, KubernetesNodePlatform(client, ME, clock))
 
 

@@ -8,7 +8,7 @@ from akri.core.errors import AkriError, NotPermittedError, OutcomeUnknownError
 from akri.core.ids import NodeName, ObjectKey
 from akri.core.reports import DiscoveryReport
 from akri.platforms.kubernetes.node import KubernetesNodePlatform
-from tests.unit.platforms.kubernetes.scripted_server import CUT, Answer, ImpatientClock, scripted, status
+from tests.unit.platforms.kubernetes.scripted_server import CUT, Answer, ImpatientClock, listed, status
 
 REPORT = DiscoveryReport(ObjectKey("default", "cam"), "c1", NodeName("node-a"), 3, 1000.0)
 KEY = ObjectKey("default", "login")
@@ -17,7 +17,7 @@ LOST: Answer = (CUT, {})
 
 async def test_a_report_is_applied_whether_there_is_one_or_not() -> None:
     clock = ImpatientClock()
-    async with scripted(clock) as (server, client):
+    async with listed(clock) as (server, client):
         server.answer((200, {"kind": "DiscoveryReport", "apiVersion": "akri.sh/v0"}))
         await KubernetesNodePlatform(client, NodeName("node-a"), clock).publish_report(REPORT)
         [asked] = server.asked
@@ -37,7 +37,7 @@ async def test_a_report_is_applied_whether_there_is_one_or_not() -> None:
 )
 async def test_a_report_that_is_not_stored_raises(answer: Answer, error: type[AkriError]) -> None:
     clock = ImpatientClock()
-    async with scripted(clock) as (server, client):
+    async with listed(clock) as (server, client):
         server.answer(answer)
         with pytest.raises(error):
             await KubernetesNodePlatform(client, NodeName("node-a"), clock).publish_report(REPORT)
@@ -53,7 +53,7 @@ async def test_a_report_that_is_not_stored_raises(answer: Answer, error: type[Ak
 )
 async def test_what_cannot_be_read_raises_and_names_the_object(answer: Answer, error: type[AkriError]) -> None:
     clock = ImpatientClock()
-    async with scripted(clock) as (server, client):
+    async with listed(clock) as (server, client):
         server.answer(answer)
         node = KubernetesNodePlatform(client, NodeName("node-a"), clock)
         for fetch, kind in ((node.fetch_secret, "Secret"), (node.fetch_config_map, "ConfigMap")):
@@ -65,7 +65,7 @@ async def test_what_cannot_be_read_raises_and_names_the_object(answer: Answer, e
 
 async def test_data_is_read_and_what_is_not_there_is_none() -> None:
     clock = ImpatientClock()
-    async with scripted(clock) as (server, client):
+    async with listed(clock) as (server, client):
         node = KubernetesNodePlatform(client, NodeName("node-a"), clock)
         server.answer((200, {"kind": "Secret", "apiVersion": "v1", "data": {"a": "YQ=="}}), status(404, "NotFound"))
         assert await node.fetch_secret(KEY) == {"a": b"a"}
