@@ -99,3 +99,26 @@ def test_continuous_integration_runs_the_suite() -> None:
 
     assert script.rstrip().endswith("./dev test"), "pytest's summary is the last line"
     assert {"./dev lint", "./dev coverage", "./dev test-lowest"} <= set(script.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        ("", False),
+        ("tests/unit", True),
+        ("tests/unit/core tests/guards/test_dev.py", True),
+        ("tests/unit tests/integration", False),
+        ("-k claim", False),
+        ("--kubeconfig FILE tests/integration/cluster", False),
+    ],
+)
+def test_cluster_is_prepared_unless_only_tests_without_one_are_named(arguments: str, without: bool) -> None:
+    function = re.search(r"^without_cluster\(\) \{.*?^\}", SCRIPT, re.MULTILINE | re.DOTALL)
+    assert function is not None
+    done = subprocess.run(["sh", "-c", f"{function[0]}\nwithout_cluster {arguments}"], check=False, timeout=10)
+    assert (done.returncode == 0) == without
+
+
+def test_only_tests_and_the_cluster_itself_prepare_one() -> None:
+    callers = re.findall(r"^(\w+)\(\) \{\n(?:(?!^\}).*\n)*?.*\bprepare_cluster\b(?!\()", SCRIPT, re.MULTILINE)
+    assert callers == ["test_all", "cluster"]
