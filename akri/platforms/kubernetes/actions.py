@@ -6,13 +6,14 @@ Deletions name the uid, so nothing but what was seen is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Final, assert_never
 
+from akri.core.errors import InvalidDocumentError
 from akri.core.metadata import JsonObject
 from akri.platforms import writes
-from akri.platforms.kubernetes import patches, rendering
+from akri.platforms.kubernetes import decoding, patches, rendering
 from akri.platforms.kubernetes.client import ApiClient
 from akri.platforms.kubernetes.instances import InstanceWrites
 from akri.platforms.kubernetes.objects import ObjectWrites
@@ -68,11 +69,10 @@ class Actions:
             case DeletePod() | DeleteJob() | DeleteService():
                 return await self._objects.delete(_WORKLOADS[type(action)], action.key, action.uid)
             case UpdateService():
-                return _concluded(await self._objects.change(SERVICES, action.key, partial(_updated, action=action)))
+                return _concluded(await self._objects.change(SERVICES, action.key, partial(_updated, action=action)), SERVICES)
             case DropFinalizers():
-                return _concluded(
-                    await self._objects.change(_KINDS[action.kind], action.key, partial(_released, dropped=action.finalizers))
-                )
+                resource = _KINDS[action.kind]
+                return _concluded(await self._objects.change(resource, action.key, partial(_released, action=action)), resource)
             case RemoveNode() | RepairUsage() | WriteCapacity() | DeleteInstance():
                 return await self._instances.carry_out(action.instance.key, _decision(action), rendering.change, _first(action))
         assert_never(action)
@@ -110,11 +110,20 @@ def _updated(found: JsonObject | None, action: UpdateService) -> Request | Outco
     return rendering.service_update(found, action)
 
 
-def _released(found: JsonObject | None, dropped: Sequence[str]) -> Request | Outcome:
+def _released(found: JsonObject | None, action: DropFinalizers) -> Request | Outcome:
     if found is None:
         return Done(None)
-    return rendering.finalizers_dropped(found, dropped) or Done(None)
+    return rendering.finalizers_dropped(found, action.finalizers) or _concluded(found, _KINDS[action.kind])
 
 
-def _concluded(result: JsonObject | Outcome) -> Outcome:
-    return result if isinstance(result, Done | Refused | Unknown) else Done(None)
+def _concluded(result: JsonObject | Outcome, resource: Resource) -> Outcome:
+    """Say that a change is done, and what an Instance is after it: None if it went with its last finalizer."""
+    if isinstance(result, Done | Refused | Unknown):
+        return result
+    metadata = members(result.get("metadata"))
+    if resource is not INSTANCES or ("deletionTimestamp" in metadata and not metadata.get("finalizers")):
+        return Done(None)
+    try:
+        return Done(decoding.instance(result))
+    except InvalidDocumentError:
+        return Done(None)

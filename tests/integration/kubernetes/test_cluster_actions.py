@@ -25,6 +25,7 @@ from tests.integration.kubernetes.controlling import (
     PORTS,
     connected,
     installed_token,
+    instance_in,
     owner_in,
     pod_in,
     refusal_of,
@@ -201,6 +202,35 @@ async def test_finalizers_go_one_by_one_under_many_hands(actions: Actions, admin
     assert outcomes == [Done(None)] * 3
     left = (await admin.get(f"/apis/akri.sh/v0/namespaces/{namespace}/configurations/cam"))["metadata"]["finalizers"]
     assert left == [names[0], *names[4:]]
+
+
+async def test_the_outcome_of_dropped_finalizers_is_the_instance_while_there_is_one(actions: Actions, admin: Admin, namespace: str) -> None:
+    key, _ = await instance_in(admin, namespace)
+    path = f"/apis/akri.sh/v0/namespaces/{namespace}/instances/{key.name}"
+    await admin.patch(path, {"metadata": {"finalizers": ["node-x", "node-y"]}})
+
+    dropped = await actions.execute(DropFinalizers("Instance", key, ("node-x",)))
+    again = await actions.execute(DropFinalizers("Instance", key, ("node-x",)))
+    await admin.delete(path)
+    last = await actions.execute(DropFinalizers("Instance", key, ("node-y",)))
+
+    assert isinstance(dropped, Done)
+    assert dropped.instance is not None
+    assert (dropped.instance.metadata.finalizers, dropped.instance.metadata.deleting) == (("node-y",), False)
+    assert again == dropped
+    assert last == Done(None)
+    assert await admin.find(path) is None
+
+
+async def test_finalizers_of_an_instance_that_nobody_can_read_are_dropped_too(actions: Actions, admin: Admin, namespace: str) -> None:
+    key, _ = await instance_in(admin, namespace)
+    path = f"/apis/akri.sh/v0/namespaces/{namespace}/instances"
+    readable = await admin.get(f"{path}/{key.name}")
+    metadata: JsonObject = {"name": "odd", "namespace": namespace, "finalizers": ["node-x"]}
+    await admin.create({**readable, "metadata": metadata, "spec": {**readable["spec"], "configurationName": ""}})
+
+    assert await actions.execute(DropFinalizers("Instance", ObjectKey(namespace, "odd"), ("node-x",))) == Done(None)
+    assert "finalizers" not in (await admin.get(f"{path}/odd"))["metadata"]
 
 
 async def test_a_status_is_written_once_and_never_on_another_configuration(client: ApiClient, admin: Admin, namespace: str) -> None:
