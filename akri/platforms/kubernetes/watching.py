@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 _LEG: Final = 3
 """Seconds after which the server ends a watch. Its bookmark comes 0 to 2.25 s after the opening; with 2 s none would come."""
 _NEXT_LEG: Final = 2.4
-"""Seconds after the opening of a leg when the next one begins: its bookmark is overdue, and 2.4 + 2.25 stay below 5."""
+"""Seconds after the request for a leg's watch when the next leg begins: the bookmark is overdue, and 2.4 + 2.25 stay below 5."""
 _SILENCE: Final = 5.0
 """Seconds without a byte after which a connection counts as lost; the server says at least after 3 s that the watch ended."""
 _READ: Final = 3.0
@@ -168,10 +168,10 @@ class _Watch(Generic[_T]):
         """Begin a leg, and return when it is time for the next one; the error if it failed before."""
         while len(self._legs) > 1:
             await self._end(self._legs.pop(0))
-        opened = asyncio.Event()
-        leg = asyncio.create_task(self._follow(link, opened), name=f"leg {self._name}")
+        asked = asyncio.Event()
+        leg = asyncio.create_task(self._follow(link, asked), name=f"leg {self._name}")
         self._legs.append(leg)
-        await _first(leg, opened.wait())
+        await _first(leg, asked.wait())
         await _first(leg, self._clock.sleep(_NEXT_LEG))
         return _failure(leg)
 
@@ -186,7 +186,7 @@ class _Watch(Generic[_T]):
         while self._legs:
             await self._end(self._legs.pop())
 
-    async def _follow(self, link: ApiClient, opened: asyncio.Event) -> None:
+    async def _follow(self, link: ApiClient, asked: asyncio.Event) -> None:
         """One leg: list or read, then watch until the server ends it."""
         await (self._prove(link) if self._mirror.revision else self._list(link))
         self.wake.set()
@@ -198,8 +198,8 @@ class _Watch(Generic[_T]):
             "timeoutSeconds": str(_LEG),
         }
         lines = Lines()
+        asked.set()
         async with link.stream(self._scope.path, parameters, silence=_SILENCE) as stream:
-            opened.set()
             while piece := await stream.piece():
                 for line in lines.feed(piece):
                     self._mirror.take(parse_event(line))

@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from attrs import frozen
 
+from akri.clock import SystemClock
 from akri.core.metadata import Json
 from akri.platforms.kubernetes.client import ApiClient
 from akri.platforms.kubernetes.connection import Connection
-from akri.platforms.local.clock import SystemClock
 
 __all__ = ["Call", "Exchange", "Script", "client_of", "listing", "scripted", "status"]
 
@@ -85,7 +85,7 @@ async def scripted(script: Script) -> AsyncGenerator[str]:
         assert task is not None
         connections.add(task)
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while True:
                     call = await _read(reader, number)
                     await script(Exchange(call, writer))

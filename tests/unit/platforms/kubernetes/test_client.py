@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from akri.clock import SystemClock
 from akri.core.errors import OutcomeUnknownError
 from akri.core.metadata import JsonObject
 from akri.platforms.kubernetes.api_errors import ApiStatusError, NotSentError
 from akri.platforms.kubernetes.client import JSON_PATCH, ApiClient
 from akri.platforms.kubernetes.connection import Connection
-from akri.platforms.local.clock import SystemClock
 from tests.unit.platforms.kubernetes.scripted import Call, Exchange, Script, client_of, listing, scripted, status
 
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "a"}}
