@@ -18,8 +18,6 @@ _INSTANCE: Final = "Instance"
 _OWNER_LABELS: Final = {_INSTANCE: LABEL_INSTANCE, "Configuration": LABEL_CONFIGURATION}
 _PHASES: Final = {phase.value: phase for phase in Phase} | {"Unknown": Phase.RUNNING}
 """Unknown was set for pods of silent nodes by servers of old: nobody knows of an end."""
-_ENDING_CONDITIONS: Final = frozenset({"Ready", "ContainersReady", "DisruptionTarget"})
-"""Conditions of a pod that change when it ends, and never after that."""
 _ALL: Final = ("initContainerStatuses", "containerStatuses")
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -85,7 +83,7 @@ def refusal(pods: Iterable[JsonObject]) -> str:
     A kubelet that refuses a pod fails it before a container starts, and gives its reason for the whole pod.
     """
     failed = [status for pod in pods if (status := members(pod.get("status"))).get("phase") == Phase.FAILED.value]
-    if not failed or any(_starts(status, *_ALL) or not status.get("reason") for status in failed):
+    if not failed or not all(map(_refused, failed)):
         return ""
     return text(max(failed, key=lambda status: seconds(status.get("startTime"))).get("reason"))
 
@@ -166,14 +164,22 @@ def _started(status: JsonObject, phase: Phase) -> float:
 
 
 def _finished(metadata: JsonObject, status: JsonObject) -> float:
-    """When a pod that has ended did so: the latest time that its status knows of, for any one may be missing."""
-    conditions = (condition for name, condition in _conditions(status) if name in _ENDING_CONDITIONS)
-    return max(
-        seconds(metadata.get("creationTimestamp")),
-        seconds(status.get("startTime")),
-        *(seconds(end.get("finishedAt")) for end in _ends(status)),
-        *(seconds(condition.get("lastTransitionTime")) for condition in conditions),
-    )
+    """When a pod that has ended did so: the latest end of a container, or what else tells of it.
+
+    The conditions are asked last: a kubelet that was restarted dates those of a pod that it had refused anew.
+    """
+    ends = [end for terminated in _ends(status) if (end := seconds(terminated.get("finishedAt"))) > 0]
+    telling = {"DisruptionTarget"}
+    silent = any("running" in members(container.get("state")) for container in items(status.get("containerStatuses")))
+    if silent or not (ends or _refused(status)):
+        telling |= {"Ready", "ContainersReady"}
+    conditions = (seconds(condition.get("lastTransitionTime")) for name, condition in _conditions(status) if name in telling)
+    return max(seconds(metadata.get("creationTimestamp")), seconds(status.get("startTime")), *ends, *conditions)
+
+
+def _refused(status: JsonObject) -> bool:
+    """Whether a node refused a pod that failed: it gave a reason for the whole pod, and no container ever began."""
+    return bool(status.get("reason")) and not _starts(status, *_ALL)
 
 
 def _failure(status: JsonObject) -> str:
