@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from tests.cluster.admin import Admin, Manifest
-from tests.cluster.node_pods import STAY, end_pod, pod, run_pod
+from tests.cluster.node_pods import STAY, end_pod, pod, reached
 from tests.cluster.processes import eventually
 
 __all__ = ["Pods", "condition", "is_ready", "pods_of", "until_ready", "until_reported"]
@@ -32,9 +32,16 @@ class Pods:
         resources: Mapping[str, int] | None = None,
     ) -> Manifest:
         """Run a pod and wait for a phase; returns it as it then is."""
+        added = await self.add(node, script=script, restart=restart, resources=resources)
+        return await reached(self.admin, added, phase)
+
+    async def add(
+        self, node: str = "", *, script: str = STAY, restart: str = "Never", resources: Mapping[str, int] | None = None
+    ) -> Manifest:
+        """Make a pod; returns it as it is before anybody did anything for it."""
         manifest = pod(f"test-{secrets.token_hex(4)}", node=node, script=script, restart=restart, resources=resources)
         self.made.append(manifest)
-        return await run_pod(self.admin, manifest, phase=phase)
+        return await self.admin.create(manifest)
 
 
 @asynccontextmanager
