@@ -50,10 +50,13 @@ class KubernetesDriver:
         self.admin = admin
         self.proxy = proxy
         self._rights = ReadingRights(admin)
-        self._nodes: dict[NodeName, NodePlatform] = {
-            name: KubernetesNodePlatform(client, name, self.clock) for name, client in nodes.items()
-        }
-        self._cluster: ClusterPlatform = KubernetesClusterPlatform(controller, self.clock)
+        self._nodes = {name: KubernetesNodePlatform(client, name, self.clock) for name, client in nodes.items()}
+        self._cluster = KubernetesClusterPlatform(controller, self.clock)
+
+    async def close(self) -> None:
+        for node in self._nodes.values():
+            await node.close()
+        await self._cluster.close()
 
     def node(self, name: NodeName) -> NodePlatform:
         return self._nodes[name]
@@ -204,4 +207,6 @@ async def _driving(
             return await stack.enter_async_context(ApiClient(Connection(proxy.url, token=lambda: token), clock))
 
         clients = {name: await client(await server.agent_token(admin, node)) for name, node in nodes.items()}
-        yield make(admin, proxy, clients, await client(await server.controller_token(admin)))
+        driver = make(admin, proxy, clients, await client(await server.controller_token(admin)))
+        stack.push_async_callback(driver.close)
+        yield driver

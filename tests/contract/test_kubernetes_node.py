@@ -127,7 +127,7 @@ async def test_an_event_is_found_by_those_who_look_at_the_object(real: Kubernete
     found = await real.admin.list("/api/v1/namespaces/default/events", parameters=parameters)
     told_by = {(item["reason"], item["type"], item["message"], item["source"]["component"]) for item in found}
     assert told_by == {
-        ("DeviceFound", "Normal", message, "akri-agent"),
+        ("DeviceFound", "Normal", message, "akri.sh/agent"),
         ("NodeLost", "Warning", message, "akri.sh/controller"),
     }
 

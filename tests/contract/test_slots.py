@@ -32,7 +32,7 @@ async def test_a_free_slot_is_claimed_and_released(driver: Driver, usage: Usage)
 
 async def test_s6_of_many_claims_of_one_slot_exactly_one_wins(driver: Driver) -> None:
     instance = await made(driver, A, B, C)
-    for _ in range(20):
+    for _ in range(10):
         usages = [HeldByConfiguration(VirtualDeviceId(ConfigurationName("cam"), k), node) for k in range(4) for node in (A, B, C)]
         outcomes = await asyncio.gather(*(driver.node(usage.node).claim(instance.key, slot(instance), usage) for usage in usages))
         winners = [usage for usage, outcome in zip(usages, outcomes, strict=True) if isinstance(outcome, Done)]

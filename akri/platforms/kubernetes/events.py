@@ -35,7 +35,7 @@ class Events:
     """Sends events in the name of one program."""
 
     def __init__(self, client: ApiClient, clock: Clock, reporter: str, instance: str) -> None:
-        """Take who reports: the program, `akri-agent`, and its node's name. `close` ends what is on its way."""
+        """Take who reports: the program, `akri.sh/agent`, and its node's name. `close` ends what is on its way."""
         self._client = client
         self._clock = clock
         self._reporter = (reporter, instance)

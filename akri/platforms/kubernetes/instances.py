@@ -19,7 +19,7 @@ from akri.core.metadata import JsonObject
 from akri.core.retry import BackOff
 from akri.platforms.kubernetes import decoding, patches
 from akri.platforms.kubernetes.answers import Answer, Next, judge
-from akri.platforms.kubernetes.api_errors import ApiStatusError, NotSentError
+from akri.platforms.kubernetes.api_errors import ApiStatusError
 from akri.platforms.kubernetes.client import ApiClient
 from akri.platforms.kubernetes.patches import Request
 from akri.platforms.kubernetes.resources import INSTANCES
@@ -32,6 +32,12 @@ AGENT: Final = "akri-agent"
 """The field manager of all agents, so that none owns a field against the others."""
 _WITHIN: Final = 4.0
 """Seconds in which a write that is refused for no lasting reason is tried again."""
+_ALTOGETHER: Final = 8.0
+"""Seconds after which no answer is waited for; who waits for a claim gives up after ten."""
+_REQUEST: Final = 4.0
+_SHORTEST: Final = 0.5
+_BUSY: Final = frozenset({429, 503})
+"""The server takes nothing; the client has tried for long enough."""
 _BACK_OFF: Final = BackOff(first=0.02, most=0.5, jitter=0.5)
 
 Plan: TypeAlias = Callable[[Instance, Instance], Request]
@@ -44,16 +50,18 @@ class _Trouble:
 
     answer: Answer
     message: str
+    busy: bool = False
 
 
 @define(eq=False)
 class _Course:
-    """One write on its way. stored: the state that `request` was planned on, None before any was read."""
+    """One write on its way. stored: the state that `request` was planned on, None before any was read. started: by the clock."""
 
     key: ObjectKey
     decide: Decide
     plan: Plan
     request: Request | None
+    started: float
     stored: Instance | None = None
 
     def take(self, found: Instance | None) -> Outcome | None:
@@ -90,10 +98,10 @@ class InstanceWrites:
         self._clock = clock
         self._parameters = {"fieldManager": manager}
 
-    async def read(self, key: ObjectKey) -> Instance | None:
-        """Read the present state; None if there is none. Raises OutcomeUnknownError."""
+    async def read(self, key: ObjectKey, seconds: float = _REQUEST) -> Instance | None:
+        """Read the present state; None if there is none. Raises OutcomeUnknownError, after so many seconds at most."""
         try:
-            return decoding.instance(await self._client.request("GET", INSTANCES.object(key)))
+            return decoding.instance(await self._client.request("GET", INSTANCES.object(key), seconds=seconds))
         except ApiStatusError as error:
             if error.status == 404:
                 return None
@@ -107,8 +115,7 @@ class InstanceWrites:
         first: what to send before anything was read. Without it, and wherever it is refused for a reason that the state tells,
         the Instance is read, `decide` is asked, and `plan` gives the request for what it wants.
         """
-        course = _Course(key, decide, plan, first)
-        deadline = self._clock.now() + _WITHIN
+        course = _Course(key, decide, plan, first, self._clock.now())
         trouble = _Trouble(Next.READ, "") if first is None else None
         attempt = 0
         while True:
@@ -117,8 +124,8 @@ class InstanceWrites:
                 return tried
             trouble = tried
             attempt += 1
-            if self._clock.now() >= deadline:
-                return await self._give_up(key, trouble)
+            if self._clock.now() >= course.started + _WITHIN or trouble.busy:
+                return await self._give_up(course, trouble)
             # Looking why a write was refused needs no pause; a second race in a row does.
             pause = 0.0 if trouble.answer is Next.READ and attempt == 1 else _BACK_OFF.seconds(attempt, self._clock.random())
             await self._clock.sleep(pause)
@@ -128,7 +135,7 @@ class InstanceWrites:
             outcome = await self._look(course, trouble)
             if outcome is not None:
                 return outcome
-        answer = await self._send(course.key, course.request)
+        answer = await self._send(course)
         match answer:
             case _Trouble(answer=Refusal() as refusal, message=message):
                 return Refused(refusal, message)
@@ -139,34 +146,43 @@ class InstanceWrites:
 
     async def _look(self, course: _Course, trouble: _Trouble) -> Outcome | None:
         try:
-            found = await self.read(course.key)
+            found = await self.read(course.key, self._left(course))
         except OutcomeUnknownError as error:
             return Unknown(f"{trouble.message}; then: {error}" if trouble.message else str(error))
         if course.unchanged(found):
             return Refused(Refusal.INVALID, trouble.message, found)
         return course.take(found)
 
-    async def _give_up(self, key: ObjectKey, trouble: _Trouble) -> Outcome:
+    async def _give_up(self, course: _Course, trouble: _Trouble) -> Outcome:
         """Each try was refused, and nothing was changed by any."""
+        if trouble.busy:
+            return Unknown(trouble.message)
         try:
-            return Refused(Refusal.CONFLICT, trouble.message, await self.read(key))
+            return Refused(Refusal.CONFLICT, trouble.message, await self.read(course.key, self._left(course)))
         except OutcomeUnknownError as error:
             return Unknown(f"{trouble.message}; then: {error}")
 
-    async def _send(self, key: ObjectKey, request: Request | None) -> Done | Unknown | _Trouble:
+    async def _send(self, course: _Course) -> Done | Unknown | _Trouble:
+        request = course.request
         assert request is not None  # noqa: S101 - `take` left one, or gave an outcome
-        path = INSTANCES.collection(key.namespace) if request.method == "POST" else INSTANCES.object(key)
+        path = INSTANCES.collection(course.key.namespace) if request.method == "POST" else INSTANCES.object(course.key)
         try:
             answer = await self._client.request(
-                request.method, path, body=request.body, content_type=request.content_type, parameters=self._parameters
+                request.method,
+                path,
+                body=request.body,
+                content_type=request.content_type,
+                parameters=self._parameters,
+                seconds=self._left(course),
             )
             return _done(answer)
         except ApiStatusError as error:
-            return _Trouble(judge(request.method, error.status, error.reason), str(error))
-        except NotSentError as error:
-            return _Trouble(Next.AGAIN, str(error))
+            return _Trouble(judge(request.method, error.status, error.reason), str(error), error.status in _BUSY)
         except (OutcomeUnknownError, InvalidDocumentError) as error:
             return Unknown(str(error))
+
+    def _left(self, course: _Course) -> float:
+        return min(_REQUEST, max(_SHORTEST, course.started + _ALTOGETHER - self._clock.now()))
 
 
 def _done(answer: JsonObject) -> Done:

@@ -24,6 +24,7 @@ from akri.ports import Clock, ConfigurationObservation, Done, Outcome, WatchEven
 
 __all__ = ["KubernetesNodePlatform"]
 
+_REPORTER: Final = "akri.sh/agent"
 _RANDOM: Final = 2**32
 
 
@@ -36,7 +37,7 @@ class KubernetesNodePlatform:
         self._node = node
         self._clock = clock
         self._instances = InstanceWrites(client, clock)
-        self._events = Events(client, clock, AGENT, node)
+        self._events = Events(client, clock, _REPORTER, node)
 
     async def close(self) -> None:
         """Give events that are on their way a second, and drop the rest. The client stays open."""

@@ -123,6 +123,24 @@ async def test_a_race_that_does_not_end_is_given_up(node: Node, refusal: Answer)
     assert 5 < len(node.server.asked) < 100
 
 
+async def test_a_server_that_takes_nothing_leaves_the_outcome_open_and_is_not_asked_more(node: Node) -> None:
+    node.server.answer(status(429, "TooManyRequests"))
+    assert isinstance(await node.claim(), Unknown)
+    assert set(node.server.methods) == {"PATCH"}
+
+
+async def test_nobody_waits_longer_than_an_admission_does() -> None:
+    clock = ImpatientClock()
+    async with listed(clock) as (server, client):
+        platform = KubernetesNodePlatform(client, ME, clock)
+        for answers in ([CONFLICT], [status(429)], [status(503)], [status(401)], [TEST_FAILED, status(429)]):
+            server.answers.clear()
+            server.answer(*answers)
+            began = clock.now()
+            assert isinstance(await platform.claim(KEY, SLOT, MINE), Unknown)
+            assert clock.now() - began < 10.0
+
+
 async def test_a_write_that_only_meets_others_ends_as_a_conflict_with_the_state(node: Node) -> None:
     node.server.answer(*[answer for revision in range(200) for answer in (TEST_FAILED, ok(_at(FREE, revision)))])
     outcome = await node.claim()
