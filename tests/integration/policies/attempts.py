@@ -15,6 +15,7 @@ from tests.integration.policies.edits import (
     add_key,
     add_owner,
     annotate,
+    cut_report,
     drop_annotation,
     drop_key,
     fence,
@@ -215,6 +216,7 @@ _OWNER_OF_ANOTHER: Final = "metadata.ownerReferences: node node-a must write a r
 REPORT_CREATIONS: Final = (
     _report("its own", nothing),
     _report("with a token without node", nothing, "token of this agent names no node", NOWHERE),
+    _report("of no node, under a name that was cut", cut_report, "token of this agent names no node", NOWHERE),
     _report("of another node", nothing, "spec.nodeName: node node-b must not write the report of node node-a", B),
     _report("in the place of another node's", rename("{configuration}.node-b"), "metadata.name: node node-a must name this report"),
     _report("under any name", meta(name="x"), "metadata.name: node node-a must name this report"),

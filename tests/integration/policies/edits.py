@@ -9,6 +9,7 @@ __all__ = [
     "add_key",
     "add_owner",
     "annotate",
+    "cut_report",
     "drop_annotation",
     "drop_key",
     "fence",
@@ -89,6 +90,13 @@ def drop_annotation(name: str) -> Edit:
         del annotations_of(manifest)[name]
 
     return edit
+
+
+def cut_report(manifest: Manifest) -> None:
+    """Make a report that of no node, on a Configuration whose name leaves no room for a node's, and cut its name."""
+    configuration = manifest["spec"]["configurationName"].ljust(253, "c")
+    manifest["spec"] |= {"configurationName": configuration, "nodeName": ""}
+    manifest["metadata"] |= {"name": f"{configuration[:244]}-00000000", "ownerReferences": [owner(name=configuration)]}
 
 
 def fence(text: str) -> Edit:
