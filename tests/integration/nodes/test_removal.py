@@ -55,7 +55,11 @@ async def test_node_without_api_server_runs_pod_from_file_and_is_removed(program
     assert machine_settings() == before
     await node.remove()
     left = await traces(state)
-    assert set(left) <= {"interfaces", "routes", "cgroups", "files"}, "the bridge and the folders of the cluster stay"
+    assert set(left) == {"interfaces", "routes", "cgroups", "files"}, "the bridge and the folders of the cluster stay"
+    assert left["interfaces"] == [node.place.bridge]
+    assert node.place.pods not in left["routes"]
+    assert not any((Path(group) / node.name).exists() for group in left["cgroups"])
+    assert not node.folder.exists()
     await states.clean(state)
     assert await traces(state) == {}
     assert machine_settings() == before
