@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from math import inf
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -20,6 +21,7 @@ __all__ = [
     "ABSENCE",
     "ABSENCE_WITHOUT_PODS",
     "LISTS_APART",
+    "UNSEEN_GRACE",
     "Evidence",
     "Holder",
     "Id",
@@ -33,6 +35,8 @@ LISTS_APART: Final = 0.25
 """Seconds that two Lists without an id must be apart at least."""
 ABSENCE: Final = 10.0
 """Seconds of absence from Lists that free a slot without proof of its pod's end."""
+UNSEEN_GRACE: Final = 30.0
+"""Seconds that containers of a pod may have to end that nobody saw: what Kubernetes gives to pods that do not say."""
 ABSENCE_WITHOUT_PODS: Final = 60.0
 """The same where the operator switched the pod watch off."""
 
@@ -54,12 +58,20 @@ class PodObservation:
     ended: its phase is terminal, or it is being deleted and all its containers are terminated, so that none starts again.
     requests: for each resource, how many devices the kubelet can give to it at one time: the larger of the sum of its main
     containers and sidecars, and the most that an init container asks for together with the sidecars started before it.
+    grace: seconds that its containers have to end where its kubelet is not told otherwise. told: seconds that its deletion gives them,
+    None before. A kubelet that saw the deletion gives them so many; one that finds the pod missing in a new list of all, the grace.
     """
 
     key: ObjectKey
     uid: str
     ended: bool = False
     requests: Mapping[ResourceName, int] = field(factory=dict[ResourceName, int], converter=_counts, hash=False)
+    grace: float = 0.0
+    told: float | None = None
+
+    def outlived(self, *, seen: bool) -> float:
+        """Seconds that its containers may live on once it is removed: `seen` if its deletion was, by this watch and so by the kubelet's."""
+        return self.grace if self.told is None or not seen else self.told
 
 
 @frozen
@@ -128,6 +140,8 @@ class Use:
     Only Lists sent later count. absent_from, absent_until: when the first and the last List of an unbroken row of
     Lists without it were sent; None if the last List showed it, or none counts yet. former: uids of the pods that may have
     used it before that Allocate (empty: of one that nobody knows): one that was deleted by force may live on beside the holder.
+    grace: seconds beyond ABSENCE that containers of pods which vanished without an end may live on. lingers: until when those of
+    pods may live that vanished before this process could see it.
     """
 
     since: float | None
@@ -135,25 +149,37 @@ class Use:
     absent_from: float | None = None
     absent_until: float | None = None
     former: frozenset[str] = frozenset()
+    grace: float = 0.0
+    lingers: float = -inf
 
     def listed(self, sent_at: float, holder: Holder | None) -> Use:
         """Take in a List: the pod that it shows for the id, None if it does not show it."""
         if self.since is None or sent_at <= self.since:
             return self
-        former = self.former if sent_at - self.since < ABSENCE else frozenset[str]()
+        over = sent_at - self.since >= ABSENCE + self.grace and sent_at >= self.lingers
+        former = frozenset[str]() if over else self.former
         if holder is not None:
-            return Use(self.since, holder, former=former)
+            return Use(self.since, holder, former=former, grace=self.grace if former else 0.0, lingers=self.lingers)
         first = sent_at if self.absent_from is None else self.absent_from
         return evolve(self, absent_from=first, absent_until=sent_at, former=former)
 
-    def absent_anew(self) -> Use:
-        """Let only Lists from now on count for its absence."""
-        return evolve(self, absent_from=None, absent_until=None)
+    def absent_anew(self, grace: float, *, seen: bool) -> Use:
+        """Let only Lists from now on count for its absence: pods vanished whose containers may live on for so many seconds.
+
+        seen: whether all pods that vanished are known; else one that nobody knows may have used it.
+        """
+        unseen = not seen and (self.holder is None or not self.holder.uid)
+        return evolve(self, absent_from=None, absent_until=None, grace=max(self.grace, grace, UNSEEN_GRACE if unseen else 0.0))
 
     def asked_for(self) -> Use:
         """Take in that an Allocate asks for it: whoever uses it now, if anybody, belongs to the past."""
         uid = self.holder.uid if self.holder is not None else None
-        return Use(None, former=self.former | {uid or ""}) if self.since is not None else self
+        return evolve(_UNUSED, former=self.former | {uid or ""}, grace=self.grace, lingers=self.lingers) if self.since is not None else self
+
+    @property
+    def is_lingering(self) -> bool:
+        """Whether a pod that vanished before this process could see it may have lived on until the last List without the id."""
+        return self.absent_until is not None and self.absent_until < self.lingers
 
     @property
     def absent(self) -> float | None:
@@ -161,6 +187,9 @@ class Use:
         if self.absent_from is None or self.absent_until is None:
             return None
         return self.absent_until - self.absent_from
+
+
+_UNUSED: Final = Use(None)
 
 
 @frozen
@@ -190,7 +219,8 @@ class Evidence:
         Who uses a new one is not known: this process did not answer for it.
         """
         allocating = {id_: use for id_, use in self.uses.items() if use.since is None}
-        return evolve(self, uses={id_: self.uses.get(id_, Use(now, former=_UNKNOWN)) for id_ in ids} | allocating)
+        unknown = Use(now, former=_UNKNOWN, lingers=now + ABSENCE + UNSEEN_GRACE)
+        return evolve(self, uses={id_: self.uses.get(id_, unknown) for id_ in ids} | allocating)
 
     def allocating(self, ids: Iterable[Id]) -> Evidence:
         """An Allocate asks for these ids: nothing frees them until its answer has gone out, and their holders are forgotten."""
@@ -198,7 +228,10 @@ class Evidence:
 
     def answered(self, ids: Iterable[Id], now: float) -> Evidence:
         """The answer of an Allocate for these ids went out, or it failed: from now on Lists count."""
-        return evolve(self, uses={**self.uses, **{id_: Use(now, former=self._use(id_).asked_for().former - self.ended) for id_ in ids}})
+        asked = {id_: self._use(id_).asked_for() for id_ in ids}
+        return evolve(
+            self, uses={**self.uses, **{id_: evolve(use, since=now, former=use.former - self.ended) for id_, use in asked.items()}}
+        )
 
     def _use(self, id_: Id) -> Use:
         # Before the first List nobody has said what is held, so this process cannot know that nobody was given the id before.
@@ -206,14 +239,14 @@ class Evidence:
 
     def start(self, now: float) -> Evidence:
         """The kubelet was started: Lists count from here, and everything has to be shown again."""
-        uses = {id_: use if use.since is None else Use(now, use.holder, former=use.former) for id_, use in self.uses.items()}
+        uses = {id_: use if use.since is None else evolve(use.absent_anew(0.0, seen=True), since=now) for id_, use in self.uses.items()}
         return evolve(self, started=now, uses=uses, settled=frozenset(), shown=frozenset(), last=None)
 
     def reset_pods(self, pods: Iterable[PodObservation]) -> Evidence:
         """Take in the whole present set of pods. One that vanished unseen proves nothing about its end."""
         present = {pod.key: pod for pod in pods}
         ended = self.ended - {pod.uid for pod in present.values()} | {pod.uid for pod in present.values() if pod.ended}
-        return evolve(self._with_pods(present, ended, {resource for resource, _ in self.uses}), synced=True)
+        return evolve(self._with_pods(present, ended, seen=False), synced=True)
 
     def pods_current(self, now: float) -> Evidence:
         """The pod watch says that everything up to now was delivered: a pod whose Allocate came earlier is among the known ones."""
@@ -223,21 +256,24 @@ class Evidence:
         """Take in a pod's present state."""
         pods = {**self.pods, pod.key: pod}
         ended = self.ended | {pod.uid} if pod.ended else self.ended - {pod.uid}
-        return self._with_pods(pods, ended, set())
+        return self._with_pods(pods, ended, seen=True)
 
     def drop_pod(self, key: ObjectKey, uid: str) -> Evidence:
         """Take in that a pod was removed. Whether it had ended is what was last seen of it."""
         pods = {known: pod for known, pod in self.pods.items() if known != key or pod.uid != uid}
-        return self._with_pods(pods, self.ended, set())
+        return self._with_pods(pods, self.ended, seen=True)
 
-    def _with_pods(self, pods: Mapping[ObjectKey, PodObservation], ended: frozenset[str], anew: set[ResourceName]) -> Evidence:
+    def _with_pods(self, pods: Mapping[ObjectKey, PodObservation], ended: frozenset[str], *, seen: bool) -> Evidence:
         """Take in the pods. One that vanishes without an end may live on, and may use what no List ever showed: absence begins anew.
 
-        anew: resources of which pods may have come and gone unseen, so that it begins anew for them in any case.
+        seen: whether everything was delivered; else pods may have come and gone unseen, and it begins anew in any case.
         """
         uids = {pod.uid for pod in pods.values()}
-        anew = anew.union(*(pod.requests for pod in self.pods.values() if not pod.ended and pod.uid not in uids))
-        uses = {id_: use.absent_anew() if id_[0] in anew else use for id_, use in self.uses.items()}
+        anew: dict[ResourceName, float] = {} if seen else {resource: 0.0 for resource, _ in self.uses}
+        for pod in self.pods.values():
+            if not pod.ended and pod.uid not in uids:
+                anew |= {resource: max(anew.get(resource, 0.0), pod.outlived(seen=seen)) for resource in pod.requests}
+        uses = {id_: use.absent_anew(anew[id_[0]], seen=seen) if id_[0] in anew else use for id_, use in self.uses.items()}
         return evolve(self, uses=uses, pods=pods, ended=self._relevant(ended, pods))
 
     def _relevant(self, ended: frozenset[str], pods: Mapping[ObjectKey, PodObservation]) -> frozenset[str]:
@@ -282,10 +318,10 @@ class Evidence:
             return Verdict.NOT_ABSENT_TWICE
         if use.holder is not None and self.ended.issuperset({use.holder.uid, *use.former}):
             return Verdict.ENDED
-        return self._without_proof(id_[0], absent, use.since)
+        return self._without_proof(id_[0], use, absent, use.since)
 
-    def _without_proof(self, resource: ResourceName, absent: float, since: float) -> Verdict:
-        if absent < (ABSENCE if self.watching else ABSENCE_WITHOUT_PODS):
+    def _without_proof(self, resource: ResourceName, use: Use, absent: float, since: float) -> Verdict:
+        if absent < (ABSENCE + use.grace if self.watching else ABSENCE_WITHOUT_PODS) or use.is_lingering:
             return Verdict.NOT_PROVEN
         if self.watching and (self.current is None or self.current <= since):
             return Verdict.PODS_NOT_CURRENT
@@ -304,7 +340,9 @@ class Evidence:
         are released only if this is so.
         """
         use = self.uses.get(id_)
-        return use is not None and use.since is not None and self.last is not None and self.last.sent_at - use.since >= ABSENCE
+        if use is None or use.since is None or self.last is None:
+            return False
+        return self.last.sent_at - use.since >= ABSENCE + use.grace and self.last.sent_at >= use.lingers
 
     def releasable(self) -> Iterable[Id]:
         """Ids that may be released now."""

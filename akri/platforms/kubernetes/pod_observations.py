@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from akri.core.evidence import PodObservation
+from akri.core.evidence import UNSEEN_GRACE, PodObservation
 from akri.core.ids import ObjectKey
-from akri.core.metadata import JsonObject
+from akri.core.metadata import Json, JsonObject
 from akri.platforms.kubernetes.reading import items, members, text
 from akri.platforms.pod_requests import device_requests
 from akri.scheduling.model import Phase
@@ -22,7 +22,19 @@ def pod_observation(pod: JsonObject) -> PodObservation:
     """Read a pod of this node."""
     metadata, spec = members(pod.get("metadata")), members(pod.get("spec"))
     key = ObjectKey(text(metadata.get("namespace")), text(metadata.get("name")))
-    return PodObservation(key, text(metadata.get("uid")), _ended(pod), device_requests(spec))
+    told = metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None
+    return PodObservation(
+        key,
+        text(metadata.get("uid")),
+        _ended(pod),
+        device_requests(spec),
+        _seconds(spec.get("terminationGracePeriodSeconds"), UNSEEN_GRACE),
+        None if told is None else _seconds(told, UNSEEN_GRACE),
+    )
+
+
+def _seconds(value: Json, otherwise: float) -> float:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise
 
 
 def _ended(pod: JsonObject) -> bool:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akri.core.evidence import PodObservation
 from akri.core.ids import ObjectKey, ResourceName
 from akri.core.metadata import Json, JsonObject
 from akri.platforms.kubernetes.pod_observations import pod_observation
+from akri.platforms.kubernetes.reading import members
 
 CAM = ResourceName("akri.sh/cam-8120fe")
 RUNNING: JsonObject = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
@@ -61,7 +61,29 @@ def _pod(
     ],
 )
 def test_a_pod_has_ended_when_nothing_of_it_runs_or_will(pod: JsonObject, ended: bool) -> None:
-    assert pod_observation(pod) == PodObservation(ObjectKey("default", "user"), "p1", ended, pod_observation(pod).requests)
+    seen = pod_observation(pod)
+    assert (seen.key, seen.uid, seen.ended) == (ObjectKey("default", "user"), "p1", ended)
+
+
+@pytest.mark.parametrize(
+    ("given", "deleting", "told", "expected"),
+    [
+        (None, False, None, (30.0, None)),
+        (0, False, None, (0.0, None)),
+        (600, False, 5, (600.0, None)),
+        (600, True, 5, (600.0, 5.0)),
+        (600, True, 0, (600.0, 0.0)),
+        (600, True, None, (600.0, None)),
+        (-1, True, -1, (30.0, 30.0)),
+        (True, True, "5", (30.0, 30.0)),
+    ],
+)
+def test_how_long_containers_may_take_to_end(given: Json, deleting: bool, told: Json, expected: tuple[float, float | None]) -> None:
+    pod = _pod("Running", [RUNNING], deleting=deleting)
+    spec = {**members(pod["spec"])} | ({} if given is None else {"terminationGracePeriodSeconds": given})
+    metadata = {**members(pod["metadata"])} | ({} if told is None else {"deletionGracePeriodSeconds": told})
+    seen = pod_observation({**pod, "spec": spec, "metadata": metadata})
+    assert (seen.grace, seen.told) == expected
 
 
 def test_an_ephemeral_container_counts_like_any_other() -> None:
