@@ -160,7 +160,7 @@ def test_a_second_stream_of_the_same_events_changes_nothing() -> None:
     assert told(mirror) == [Put(value("b", "u2", 13, "y"))]
     for event in events:
         mirror.take(event)
-    assert told(mirror) == []
+        assert told(mirror) == []
 
 
 def test_a_list_decodes_no_state_twice() -> None:
