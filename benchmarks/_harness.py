@@ -31,13 +31,14 @@ _TIMEOUT: Final = 600.0
 class Case:
     """Something to measure: `program` prints one number last.
 
-    unit: of the figures, `ms`. aim: the most that the median may be. scale: what printed numbers are multiplied with.
+    unit: of the figures, `ms`. aim: the most that the median may be, None for what is measured to compare with.
+    scale: what printed numbers are multiplied with.
     """
 
     name: str
     program: str
     unit: str
-    aim: float
+    aim: float | None
     scale: float = 1.0
     runs: int = RUNS
 
@@ -48,7 +49,7 @@ class Result:
 
     name: str
     unit: str
-    aim: float
+    aim: float | None
     median: float
     least: float
     most: float
@@ -57,7 +58,7 @@ class Result:
     @property
     def is_met(self) -> bool:
         """Whether the median is within the aim."""
-        return self.median <= self.aim
+        return self.aim is None or self.median <= self.aim
 
 
 def cpu_seconds(setup: str, statement: str, check: str = "") -> str:
@@ -88,8 +89,9 @@ def measure(case: Case) -> Result:
 
 
 def _row(result: Result) -> str:
-    verdict = "met" if result.is_met else "MISSED"
-    figures = f"{result.median:10.2f} {result.least:10.2f} {result.most:10.2f} {result.aim:10.2f}"
+    verdict = "" if result.aim is None else "met" if result.is_met else "MISSED"
+    aim = "none" if result.aim is None else f"{result.aim:.2f}"
+    figures = f"{result.median:10.2f} {result.least:10.2f} {result.most:10.2f} {aim:>10}"
     return f"{result.name:48} {figures} {result.unit:4} {verdict}"
 
 

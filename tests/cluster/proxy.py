@@ -224,7 +224,9 @@ class FaultyProxy:
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
     async def _complete(self, sent: _Request, happened: Happened | None) -> _Reply:
-        """Send a request on and take the whole answer, whatever becomes of the client meanwhile."""
+        """Send a request on and take the whole answer; one that meets a fault whatever becomes of the client meanwhile."""
+        if happened is None:
+            return await self._exchange(sent, None)
         exchange = asyncio.ensure_future(self._exchange(sent, happened))
         self._own(exchange)
         return await asyncio.shield(exchange)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,19 +49,19 @@ class Client:
         status, _ = await self.call("PATCH", f"{MAPS}/{self.name}", patch, "application/json-patch+json")
         return status
 
-    async def read(self) -> Any:
+    async def read(self) -> Any:  # noqa: ANN401 - JSON
         status, found = await self.call("GET", f"{MAPS}/{self.name}")
         return found if status == 200 else None
 
     @asynccontextmanager
-    async def watch(self) -> AsyncIterator[aiohttp.StreamReader]:
+    async def watch(self) -> AsyncGenerator[aiohttp.StreamReader]:
         query = f"?watch=true&fieldSelector=metadata.name={self.name}&timeoutSeconds=30"
         async with self.session.get(self.url + MAPS + query) as response:
             assert response.status == 200
             yield response.content
 
 
-async def line(content: aiohttp.StreamReader, seconds: float = 5.0) -> Any:
+async def line(content: aiohttp.StreamReader, seconds: float = 5.0) -> Any:  # noqa: ANN401 - JSON
     async with asyncio.timeout(seconds):
         text = await content.readline()
     return json.loads(text) if text else None
@@ -75,15 +74,15 @@ async def added(content: aiohttp.StreamReader) -> None:
 
 
 @asynccontextmanager
-async def client_of(url: str, token: str, name: str, context: ssl.SSLContext | bool = True) -> AsyncIterator[Client]:
-    connector = aiohttp.TCPConnector(ssl=context, force_close=True)
+async def client_of(url: str, token: str, name: str, context: ssl.SSLContext | None = None) -> AsyncGenerator[Client]:
+    connector = aiohttp.TCPConnector(ssl=context or True, force_close=True)
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as session:
         yield Client(url, session, name)
 
 
 @pytest_asyncio.fixture
-async def proxy(api_server: ApiServer) -> AsyncIterator[FaultyProxy]:
+async def proxy(api_server: ApiServer) -> AsyncGenerator[FaultyProxy]:
     async with FaultyProxy(api_server.url, ca_file=api_server.ca_file) as proxy:
         yield proxy
 
@@ -94,7 +93,7 @@ def name() -> str:
 
 
 @pytest_asyncio.fixture
-async def direct(api_server: ApiServer, name: str) -> AsyncIterator[Client]:
+async def direct(api_server: ApiServer, name: str) -> AsyncGenerator[Client]:
     """A client past the proxy: what the server really has."""
     context = ssl.create_default_context(cafile=api_server.ca_file)
     async with client_of(api_server.url, api_server.admin_token, name, context) as client:
@@ -102,7 +101,7 @@ async def direct(api_server: ApiServer, name: str) -> AsyncIterator[Client]:
 
 
 @pytest_asyncio.fixture
-async def client(api_server: ApiServer, proxy: FaultyProxy, name: str) -> AsyncIterator[Client]:
+async def client(api_server: ApiServer, proxy: FaultyProxy, name: str) -> AsyncGenerator[Client]:
     async with client_of(proxy.url, api_server.admin_token, name) as client:
         yield client
 
@@ -331,8 +330,9 @@ async def test_a_server_that_is_away_is_a_lost_connection(name: str) -> None:
 async def test_tls_towards_clients(api_server: ApiServer, tmp_path: Path, name: str) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     names = ["-subj", "/CN=proxy", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, *names]
-    await asyncio.to_thread(subprocess.run, make, check=True, capture_output=True)
+    make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate), *names]
+    made = await asyncio.create_subprocess_exec("openssl", *make, stderr=asyncio.subprocess.DEVNULL)
+    assert await made.wait() == 0
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
     async with FaultyProxy(api_server.url, ca_file=api_server.ca_file, tls=tls) as proxy:
