@@ -17,6 +17,7 @@ from akri.clock import SystemClock
 from akri.controller.controller import Controller
 from akri.core.metadata import Json, JsonObject
 from akri.platforms.kubernetes.cluster import KubernetesClusterPlatform
+from akri.platforms.kubernetes.observations import broker_pod
 from tests.cluster.admin import MERGE_PATCH, Admin, Manifest
 from tests.cluster.cluster import Cluster
 from tests.cluster.images import BUSYBOX
@@ -161,12 +162,16 @@ async def test_the_controller_brings_brokers_and_services_and_then_rests(scene: 
 )
 async def test_c1_a_broker_that_ends_at_once_comes_again_after_the_back_off(scene: _Scene, spec: JsonObject, reason: str) -> None:
     await scene.edit(capacity=1, brokerSpec={"brokerPodSpec": spec})
-    await scene.pods("failed broker", lambda pods: [pod["status"]["phase"] for pod in pods.values()] == ["Failed"])
-    ended, made = time.monotonic(), scene.proxy.requests["create", "pods"]
+    [first] = (await scene.pods("failed broker", lambda pods: [pod["status"]["phase"] for pod in pods.values()] == ["Failed"])).values()
+    made = scene.proxy.requests["create", "pods"]
 
     [again] = (await scene.pods("second attempt", lambda pods: [_attempt(pod) for pod in pods.values()] == ["1"])).values()
 
-    assert time.monotonic() - ended >= 8  # ten seconds after the end, which has been a while by now, in whole seconds
+    former, successor = broker_pod(first), broker_pod(again)
+    assert former is not None
+    assert successor is not None
+    assert former.reason == reason
+    assert successor.created - former.finished >= 9  # ten, between two times in whole seconds
     assert (made, scene.proxy.requests["create", "pods"]) == (1, 2)
     await scene.pods("failed successor", lambda pods: [pod["status"]["phase"] for pod in pods.values()] == ["Failed"])
     assert again["metadata"]["labels"]["akri.sh/target-node"] == "node-a"
