@@ -18,7 +18,7 @@ from akri.core.ids import ObjectKey, ResourceName
 from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.deviceplugin.faults import Faults
 from akri.deviceplugin.manager import DeviceManager
-from akri.platforms.local.clock import SystemClock
+from akri.clock import SystemClock
 from akri.ports import Clock
 
 __all__ = ["FakeKubelet", "pod"]
