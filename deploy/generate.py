@@ -36,7 +36,7 @@ def text_of(definition: JsonObject) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 140
     text = io.StringIO()
-    yaml.dump(json.loads(json.dumps(definition)), text)
+    yaml.dump(json.loads(json.dumps(definition)), text)  # pyright: ignore[reportUnknownMemberType]
     return text.getvalue()
 
 
