@@ -11,10 +11,10 @@ from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
+from akri.clock import SystemClock
 from akri.core.metadata import Json, JsonObject
 from akri.platforms.kubernetes.client import ApiClient
 from akri.platforms.kubernetes.connection import Connection
-from akri.clock import SystemClock
 from tests.unit.platforms.kubernetes.scripted import Exchange, scripted
 
 __all__ = ["CUT", "Answer", "Asked", "ImpatientClock", "ScriptedServer", "listed", "status"]
