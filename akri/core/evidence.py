@@ -152,14 +152,17 @@ class Use:
     grace: float = 0.0
     lingers: float = -inf
 
-    def listed(self, sent_at: float, holder: Holder | None) -> Use:
-        """Take in a List: the pod that it shows for the id, None if it does not show it."""
+    def listed(self, sent_at: float, holder: Holder | None, *, alive: bool = False) -> Use:
+        """Take in a List: the pod that it shows for the id, None if it does not show it.
+
+        alive: the watch has this very pod, so those that vanished are others. A kubelet may list one that vanished for a while.
+        """
         if self.since is None or sent_at <= self.since:
             return self
         over = sent_at - self.since >= ABSENCE + self.grace and sent_at >= self.lingers
         former = frozenset[str]() if over else self.former
         if holder is not None:
-            return Use(self.since, holder, former=former, grace=self.grace if former else 0.0, lingers=self.lingers)
+            return Use(self.since, holder, former=former, grace=0.0 if alive and not former else self.grace, lingers=self.lingers)
         first = sent_at if self.absent_from is None else self.absent_from
         return evolve(self, absent_from=first, absent_until=sent_at, former=former)
 
@@ -284,7 +287,8 @@ class Evidence:
         """Take in an answer of PodResources List. One that was sent before the last start counts for nothing."""
         if listing.sent_at <= self.started or (self.last is not None and listing.sent_at <= self.last.sent_at):
             return self
-        uses = {id_: use.listed(listing.sent_at, self._holder(listing, id_, use)) for id_, use in self.uses.items()}
+        holders = {id_: self._holder(listing, id_, use) for id_, use in self.uses.items()}
+        uses = {id_: use.listed(listing.sent_at, holders[id_], alive=self._is_alive(holders[id_])) for id_, use in self.uses.items()}
         keys = listing.pods.union(*(users.values() for users in listing.users.values()))
         present = {pod.uid for pod in self.pods.values()}
         shown = self.shown & present | {self.pods[key].uid for key in keys if key in self.pods}
@@ -297,6 +301,10 @@ class Evidence:
             return None
         pod = self.pods.get(key)
         return use.holder.seen_as(pod) if use.holder is not None and use.holder.key == key else Holder.first(key, pod)
+
+    def _is_alive(self, holder: Holder | None) -> bool:
+        pod = None if holder is None else self.pods.get(holder.key)
+        return pod is not None and holder is not None and pod.uid == holder.uid and not pod.ended
 
     def _all_shown(self, resource: ResourceName, shown: frozenset[str]) -> bool:
         if not self.watching:

@@ -393,6 +393,16 @@ class TestGrace:
     def test_one_that_was_not_seen_gives_the_pods_own_grace(self, told: float | None) -> None:
         assert self.released_at(self.evidence(told).reset_pods([])) == 12 + ABSENCE + self.GRACE
 
+    def test_a_kubelet_that_hears_of_it_later_lists_the_pod_for_a_while(self) -> None:
+        evidence = self.evidence().reset_pods([]).list(listing(11.5, {X: POD}))
+        assert self.released_at(evidence) == 12 + ABSENCE + self.GRACE
+
+    def test_another_pod_that_vanishes_costs_nothing_while_the_holder_is_known_to_live(self) -> None:
+        other = PodObservation(POD_2, "u2", requests={CAM: 1}, grace=self.GRACE)
+        evidence = self.evidence().put_pod(other).drop_pod(POD_2, "u2").list(listing(11.5, {X: POD}))
+        evidence = evidence.put_pod(PodObservation(POD, "u1", requests={CAM: 1}, grace=self.GRACE, told=0.0)).drop_pod(POD, "u1")
+        assert self.released_at(evidence) == 12 + ABSENCE
+
     def test_a_pod_that_nobody_saw_is_given_what_is_usual(self) -> None:
         evidence = Evidence(started=0.0).reset_pods([]).list(listing(9.0)).answered([ID], 10.0).pods_current(10.5)
         assert self.released_at(evidence.reset_pods([])) == 12 + ABSENCE + UNSEEN_GRACE
