@@ -12,7 +12,7 @@ from attrs import frozen
 from akri.core.evidence import Id
 from akri.core.ids import PluginDeviceId
 from benchmarks._evidence_record import RESOURCE, Recording
-from benchmarks._evidence_replay import Agent, Allocating, Answered, Entry, KubeletStarted, cut_off, drops, proofs, releases
+from benchmarks._evidence_replay import Agent, Allocating, Answered, Entry, KubeletStarted, cut_off, drops, gaps, proofs, releases
 
 __all__ = ["USUAL", "Ended", "Figures", "early_releases", "ended_pods", "figures", "variants"]
 
@@ -119,7 +119,8 @@ def early_releases(recording: Recording, entries: Sequence[Entry], agents: Mappi
 class Judged:
     """A scenario's figures, in seconds after the end of a pod's last container; `proven` after the API showed the end.
 
-    unreleased: pods whose slot was not released in the recording. silent: pods whose device no List ever showed.
+    absent: the longest time for which Lists lacked the device of a living pod. unreleased: pods whose slot was not released in the
+    recording. silent: pods whose device no List ever showed.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Judged:
     shown: Figures
     released: Figures
     proven: Figures
+    absent: Figures
     unreleased: int
     silent: int
     early: Sequence[str]
@@ -149,6 +151,7 @@ def judge(name: str, recording: Recording, cuts: Sequence[tuple[float, float]], 
         figures(first[pod.uid] - pod.end for pod in pods if pod.uid in first),
         figures(when - pod.end for pod in pods if (when := at[pod.uid]) is not None),
         figures(when - first[pod.uid] for pod in pods if (when := at[pod.uid]) is not None and pod.uid in first),
+        figures(max(lacked) for pod in pods if (lacked := gaps(entries, pod.id, pod.answered, pod.end))),
         sum(when is None for when in at.values()),
         sum(not times for times in lost.values()),
         early_releases(recording, entries, variants(entries, 0)),

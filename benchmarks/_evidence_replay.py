@@ -26,6 +26,7 @@ __all__ = [
     "Watched",
     "cut_off",
     "drops",
+    "gaps",
     "proofs",
     "releases",
 ]
@@ -184,6 +185,21 @@ def drops(entries: Iterable[Entry], id_: Id, begin: float, end: float) -> Sequen
                 found.append(entry.listing.sent_at)
             present = shown
     return found
+
+
+def gaps(entries: Iterable[Entry], id_: Id, begin: float, end: float) -> Sequence[float]:
+    """For how many seconds Lists lacked an id, each time between two times, after they had shown it once."""
+    found: list[float] = []
+    since: float | None = None
+    shown_once = False
+    for entry in entries:
+        if isinstance(entry, Listed) and begin <= entry.at <= end:
+            shown = id_[1] in entry.listing.users.get(id_[0], {})
+            if shown and since is not None:
+                found.append(entry.listing.sent_at - since)
+            since = None if shown or not shown_once else since or entry.listing.sent_at
+            shown_once = shown_once or shown
+    return found if since is None else [*found, end - since]
 
 
 def proofs(entries: Iterable[Entry]) -> Mapping[str, tuple[float | None, float | None]]:

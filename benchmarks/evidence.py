@@ -57,7 +57,7 @@ async def _until_offered(stage: Stage) -> None:
 
 def missed(judged: Sequence[Judged]) -> Sequence[str]:
     """Name the aims that are not met."""
-    found = [f"{one.name}: released early: {early}" for one in judged for early in one.early]
+    found = [f"{one.name}: {len(one.early)} early releases, the first ones: {'; '.join(one.early[:3])}" for one in judged if one.early]
     found += [f"{one.name}: {one.proven.p95:.2f} s after the end" for one in judged if one.proven.p95 > _PROVEN.get(one.name, 1e9)]
     for one in judged:
         if one.name == _FORCED and not (one.shown.least + _FORCED_LEAST <= one.released.most and one.proven.most <= _FORCED_MOST):
@@ -67,11 +67,13 @@ def missed(judged: Sequence[Judged]) -> Sequence[str]:
 
 def _table(judged: Sequence[Judged]) -> str:
     head = (
-        "| how pods end | pods | last List with the id | API shows the end | released | released after the API showed it | early |\n"
-        "|---|---|---|---|---|---|---|\n"
+        "| how pods end | pods | List drops the id | API shows the end | released | released after the API showed it "
+        "| not listed while alive | not released | early |\n|---|---|---|---|---|---|---|---|---|\n"
     )
     return head + "".join(
-        f"| {one.name} | {one.pods} | {one.dropped} | {one.shown} | {one.released} | {one.proven} | {len(one.early)} |\n" for one in judged
+        f"| {one.name} | {one.pods} | {one.dropped} | {one.shown} | {one.released} | {one.proven} "
+        f"| {one.absent} | {one.unreleased} | {len(one.early)} |\n"
+        for one in judged
     )
 
 

@@ -57,7 +57,7 @@ async def _watch(platform: KubernetesNodePlatform) -> AsyncGenerator[WatchEvent[
 async def _listing(file: str) -> dict[str, float]:
     async with clients(file) as (client,):
         platform = KubernetesNodePlatform(client, NODES[0], SystemClock())
-        await client.request("GET", "/version")
+        await client.request("GET", "/apis/akri.sh/v0/configurations")
         gc.collect()
         resident, peak, began = _resident(), _peak(), time.perf_counter()
         async with aclosing(_watch(platform)) as events:

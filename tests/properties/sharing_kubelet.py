@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from akri.core.allocation import Binding, Grant, Level
 from akri.core.evidence import Listing, PodObservation
@@ -20,6 +20,8 @@ from tests.properties.sharing_store import NAMESPACE, SEEN
 
 LINGERS = 2.2
 """Seconds that a container lives on after its pod was force-deleted, as measured."""
+GRACE = 30.0
+"""Seconds that pods have to end where their kubelet is not told otherwise."""
 
 
 @frozen
@@ -227,12 +229,18 @@ class Kubelet:
             pod.stored = False
             self._report(pod)
 
-    def force_delete(self, pod: Pod) -> None:
-        """Remove the pod from the API and from List at once; its containers live on for a while."""
-        SEEN["force delete"] += 1
-        pod.dies_at, pod.stored, pod.reported = self.now() + LINGERS, False, True
+    def force_delete(self, pod: Pod, *, unseen: bool = False) -> None:
+        """Remove the pod from the API and from List at once; its containers live on for a while.
+
+        unseen: neither the kubelet nor the agent hears of the deletion; they find the pod missing in a new list of all.
+        """
+        SEEN["force delete that nobody saw" if unseen else "force delete"] += 1
+        pod.dies_at, pod.stored, pod.reported = self.now() + LINGERS + (GRACE if unseen else 0.0), False, True
         self._unlist(pod)
+        self.events.append((evolve(self._observation(pod, ended=False), told=0.0), False))
         self.events.append((self._observation(pod, ended=False), True))
+        if unseen:
+            self.reset()
 
     def _unlist(self, pod: Pod) -> None:
         pod.running = pod.listed = False
@@ -242,7 +250,7 @@ class Kubelet:
         self.events.append((self._observation(pod, ended=pod.reported), not pod.stored))
 
     def _observation(self, pod: Pod, *, ended: bool) -> PodObservation:
-        return PodObservation(pod.key, pod.uid, ended, pod.requests())
+        return PodObservation(pod.key, pod.uid, ended, pod.requests(), GRACE)
 
     # --- what the agent sees
 

@@ -92,7 +92,7 @@ class Sharing(World, RuleBasedStateMachine):
             self.kubelets[index].answer_list()
             self.run()
 
-    @rule(index=KUBELETS, seconds=st.sampled_from((0.25, 0.3, 10.0, 10.0)), caught_up=st.booleans())
+    @rule(index=KUBELETS, seconds=st.sampled_from((0.25, 0.3, 10.0, 10.0, 40.0)), caught_up=st.booleans())
     def list_twice(self, index: int, seconds: float, caught_up: bool) -> None:
         if caught_up:
             self.kubelets[index].deliver(1000)
@@ -122,13 +122,13 @@ class Sharing(World, RuleBasedStateMachine):
     def answer_allocate(self, index: int, seed: int, lost: bool) -> None:
         self.answer_one(self.kubelets[index], random.Random(seed), lost=lost)
 
-    @rule(index=KUBELETS, seed=SEEDS, force=st.booleans(), smooth=OFTEN)
-    def end_pod(self, index: int, seed: int, force: bool, smooth: bool) -> None:
+    @rule(index=KUBELETS, seed=SEEDS, force=st.booleans(), smooth=OFTEN, unseen=OFTEN_NOT)
+    def end_pod(self, index: int, seed: int, force: bool, smooth: bool, unseen: bool) -> None:
         kubelet = self.kubelets[index]
         if running := kubelet.running():
             pod = random.Random(seed).choice(running)
             if force:
-                kubelet.force_delete(pod)
+                kubelet.force_delete(pod, unseen=unseen)
             else:
                 pod.end()
                 for _ in range(3 if smooth else 0):
@@ -275,7 +275,8 @@ def test_sharing() -> None:
 def test_the_machine_reached_what_it_is_about() -> None:
     wanted = {
         "agent restart", "answer to the kubelet lost",
-        "denied Allocate that had taken a slot", "fence", "fence by Allocate", "force delete", "id offered again to the same pod",
+        "denied Allocate that had taken a slot", "fence", "fence by Allocate", "force delete", "force delete that nobody saw",
+        "id offered again to the same pod",
         "id offered while its old container lives", "kubelet restart", "pod of a former name", "pod watch begun anew", "rebound",
         "rejected pod", "release on evidence", "several ids in one Allocate", "slot in use beyond the capacity", "stray",
         "write landed late", "write landed late and took effect", *(f"write {fate}" for fate in EVERY_FATE),
