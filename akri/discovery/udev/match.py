@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, assert_never
 
-from attrs import field, frozen
-
-from akri.core.device import Device, DeviceNode, frozen_mapping
+from akri.core.device import Device, DeviceNode
 from akri.core.ids import DeviceId
 from akri.discovery.snapshot import Snapshot, SourceReport
 from akri.discovery.udev.details import UdevDetails
+from akri.discovery.udev.kernel import KernelDevice, Scan, line
 from akri.discovery.udev.rules import Condition, Key, Rule
 from akri.discovery.udev.uevent import Uevent
 
-__all__ = ["PROPERTY_DEVNODE", "PROPERTY_DEVPATH", "KernelDevice", "Scan", "may_concern", "may_match", "names", "snapshot"]
+__all__ = ["PROPERTY_DEVNODE", "PROPERTY_DEVPATH", "holds", "may_concern", "may_match", "names", "snapshot", "value_of"]
 
 PROPERTY_DEVPATH: Final = "UDEV_DEVPATH"
 """Property of each device: its path in sysfs, without /sys; its id as well."""
 PROPERTY_DEVNODE: Final = "UDEV_DEVNODE"
 """Property of each device that has a device node; grouped devices count them: UDEV_DEVNODE_0, _1, ..."""
 
+_COMPARED: Final = 511
+"""Bytes of an attribute that udev compares after it has cut off blanks."""
+_BLANKS: Final = " \t\n\r"
 _NAMES: Final = frozenset({Key.DEVPATH, Key.KERNEL, Key.SUBSYSTEM})
-
-
-@frozen
-class KernelDevice:
-    """A device as sysfs shows it, reduced to what the rules ask for.
-
-    devpath: path without /sys. node: its device node, "" without one. parent: devpath of the nearest ancestor that is a
-    device, "" without one. properties, attributes: only the ones that a rule names; a missing key is one the device lacks.
-    """
-
-    devpath: str
-    subsystem: str = ""
-    driver: str = ""
-    node: str = ""
-    parent: str = ""
-    tags: frozenset[str] = frozenset()
-    properties: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
-    attributes: Mapping[str, str] = field(factory=dict[str, str], converter=frozen_mapping, hash=False)
-
-    @property
-    def name(self) -> str:
-        """The kernel's name for it, the last part of its path; '!' stands for '/' there."""
-        return self.devpath.rpartition("/")[2].replace("!", "/")
-
-
-def _by_devpath(value: Mapping[str, KernelDevice]) -> Mapping[str, KernelDevice]:
-    return MappingProxyType(dict(value))
-
-
-@frozen
-class Scan:
-    """One look at sysfs. present: devpath of everything there. devices: candidates and their ancestors, by devpath."""
-
-    present: frozenset[str] = frozenset()
-    candidates: tuple[str, ...] = ()
-    devices: Mapping[str, KernelDevice] = field(factory=dict[str, KernelDevice], converter=_by_devpath, hash=False)
 
 
 def names(rules: Iterable[Rule], keys: Iterable[Key]) -> frozenset[str]:
@@ -70,7 +35,7 @@ def names(rules: Iterable[Rule], keys: Iterable[Key]) -> frozenset[str]:
 def may_match(rules: Iterable[Rule], devpath: str, subsystem: str) -> bool:
     """Tell from its names alone whether a rule could select a device, so that nothing else of most devices is read."""
     device = KernelDevice(devpath, subsystem)
-    return any(all(_holds(c, device) for c in rule.own if c.key in _NAMES) for rule in rules)
+    return any(all(holds(c, device) for c in rule.own if c.key in _NAMES) for rule in rules)
 
 
 def may_concern(rules: Iterable[Rule], scan: Scan, event: Uevent) -> bool:
@@ -112,22 +77,15 @@ def _failed(rules: Sequence[Rule], devices: Mapping[str, KernelDevice], devpath:
 def _progress(rule: Rule, devices: Mapping[str, KernelDevice], devpath: str) -> tuple[int, str | None]:
     device = devices[devpath]
     for passed, condition in enumerate(rule.own):
-        if not _holds(condition, device):
+        if not holds(condition, device):
             return passed, str(condition)
-    if any(all(_holds(condition, one) for condition in rule.inherited) for one in _line(devices, devpath)):
+    if any(all(holds(condition, one) for condition in rule.inherited) for one in line(devices, devpath)):
         return len(rule.conditions), None
     return len(rule.own), " and ".join(str(condition) for condition in rule.inherited)
 
 
-def _line(devices: Mapping[str, KernelDevice], devpath: str) -> Iterator[KernelDevice]:
-    """Give the device, its parent, and so on upwards."""
-    device = devices.get(devpath)
-    while device is not None:
-        yield device
-        device = devices.get(device.parent)
-
-
-def _holds(condition: Condition, device: KernelDevice) -> bool:
+def holds(condition: Condition, device: KernelDevice) -> bool:
+    """Tell whether a condition holds of this very device; ancestors are not looked at."""
     values = _values(condition, device)
     if values is None:
         return False
@@ -154,12 +112,21 @@ def _values(condition: Condition, device: KernelDevice) -> Iterable[str] | None:
     assert_never(condition.key)
 
 
+def value_of(condition: Condition, device: KernelDevice) -> str | None:
+    """Print what a condition compares: None for a missing attribute, tags with commas between."""
+    values = _values(condition, device)
+    return None if values is None else ", ".join(sorted(values))
+
+
 def _attribute(condition: Condition, device: KernelDevice) -> Iterable[str] | None:
     value = device.attributes.get(condition.name)
     if value is None:
         return None
-    # Blanks at the end of an attribute count only if the pattern ends in one.
-    return (value if condition.pattern.text[-1:].isspace() else value.rstrip(),)
+    if condition.pattern.keeps_blanks:
+        return (value,)
+    # As in udev: blanks at the end count only if the pattern ends in one; where they do not, 511 bytes are compared.
+    content = value.encode("utf-8", "surrogateescape")[:_COMPARED]
+    return (content.decode("utf-8", "surrogateescape").rstrip(_BLANKS),)
 
 
 def _groups(matches: Sequence[str]) -> list[tuple[str, list[str]]]:
@@ -182,4 +149,4 @@ def _device(details: UdevDetails, devices: Mapping[str, KernelDevice], top: str,
 
 
 def _node(devices: Mapping[str, KernelDevice], devpath: str) -> str:
-    return next((device.node for device in _line(devices, devpath) if device.node), "")
+    return next((device.node for device in line(devices, devpath) if device.node), "")

@@ -12,7 +12,7 @@ from attrs import frozen
 from akri.core.errors import InvalidValueError, short
 from akri.discovery.udev.pattern import Pattern
 
-__all__ = ["Condition", "Key", "Rule", "parse_rule"]
+__all__ = ["MAXIMUM_RULE", "Condition", "Key", "Rule", "parse_rule"]
 
 
 class Key(Enum):
@@ -45,10 +45,19 @@ _OTHER_KEYS: Final = frozenset({
     "SECLABEL", "SYMLINK", "SYSCTL", "TEST", "WAIT_FOR",
 })  # fmt: skip
 _CONDITION: Final = re.compile(
-    r"""(?P<key>[A-Za-z_]+) (?:\{(?P<name>[^{}"]*)\})? \s*
-        (?: (?P<operator>[=!+:-]?=) \s* (?: "(?P<value>(?:[^"\\]|\\.)*)" )? )?""",
+    r"""(?P<key>[A-Za-z_]+) (?:\{(?P<name>[^}]*)\})? \s*
+        (?: (?P<operator>[=!+:-]?=) \s*
+            (?: "(?P<value>(?:[^"\\]++|\\"?+)*+)" | e"(?P<escaped>(?:[^"\\]++|\\.)*+)" )? )?""",
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPE: Final = re.compile(
+    r"""\\(?: (?P<letter>[abfnrtvs\\"']) | (?P<octal>[0-3][0-7]{2})
+        | (?:x(?P<byte>[0-9A-Fa-f]{2})|u(?P<short>[0-9A-Fa-f]{4})|U(?P<long>[0-9A-Fa-f]{8})) )?""",
+    re.VERBOSE,
+)
+_LETTERS: Final = dict(zip("abfnrtvs", "\a\b\f\n\r\t\v ", strict=True))
+MAXIMUM_RULE: Final = 16_384
+"""Characters of a rule; udev takes no longer lines."""
 _SEPARATOR: Final = re.compile(r"[\s,]*")
 
 
@@ -64,6 +73,11 @@ class Condition:
     def __str__(self) -> str:
         """Print the left side, as reports name it: `ATTR{size}`."""
         return f"{self.key.value}{{{self.name}}}" if self.name else self.key.value
+
+    @property
+    def text(self) -> str:
+        """The whole condition as a rule would have it: `ATTR{size}!="0"`."""
+        return f"{self}{'==' if self.equal else '!='}{_quoted(self.pattern.text)}"
 
 
 @frozen
@@ -90,6 +104,8 @@ def parse_rule(text: str) -> Rule:
 
     Raises InvalidValueError, whose place is the character, counted from 1.
     """
+    if len(text) > MAXIMUM_RULE:
+        raise InvalidValueError("rule", text, f"at most {MAXIMUM_RULE} characters, found {len(text)}")
     conditions: list[Condition] = []
     position = _skip(text, 0)
     while position < len(text):
@@ -111,21 +127,58 @@ def _skip(text: str, position: int) -> int:
     return found.end() if found else position
 
 
+def _quoted(value: str) -> str:
+    if value.isprintable() and not value.endswith("\\"):
+        return '"{}"'.format(value.replace('"', '\\"'))
+    # What plain quotes cannot hold, C escapes can.
+    return 'e"{}"'.format("".join(map(_escaped, value)))
+
+
+def _escaped(character: str) -> str:
+    if character in '\\"':
+        return f"\\{character}"
+    if "\udc80" <= character <= "\udcff":  # a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
 def _condition(found: re.Match[str], here: str) -> Condition:
     key = _key(found["key"], here)
     name = _name(key, found["name"], here)
-    operator, value = found["operator"], found["value"]
+    operator = found["operator"]
     if operator is None:
         raise InvalidValueError(here, found[0], f"== or != after {key.value}")
     if operator not in {"==", "!="}:
         raise InvalidValueError(here, found[0], f"== or !=: {operator} is an action, and discovery changes nothing")
-    if value is None:
-        raise InvalidValueError(here, found[0], "a value in double quotes, closed, right after the operator")
     try:
-        pattern = Pattern(value.replace('\\"', '"'))
+        return Condition(key, name, operator == "==", Pattern(_value(found, here)))
     except InvalidValueError as error:
         raise InvalidValueError(here, error.value, error.expected) from error
-    return Condition(key, name, operator == "==", pattern)
+
+
+def _value(found: re.Match[str], here: str) -> str:
+    value = found["value"]
+    if value is None and found["escaped"] is None:
+        raise InvalidValueError(here, found[0], "a value in double quotes, closed, right after the operator")
+    value = _ESCAPE.sub(_unescaped, found["escaped"]) if value is None else value.replace('\\"', '"')
+    if "\0" in value:
+        raise InvalidValueError(here, found[0], "a value without NUL")
+    return value
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    kind = escape.lastgroup
+    if kind is None:
+        raise InvalidValueError("value", escape.string[escape.start() :], "an escape of C: \\n, \\x2f, \\057, \\u00e9 and the like")
+    digits = escape[kind]
+    if kind == "letter":
+        return _LETTERS.get(digits, digits)
+    code = int(digits, 8 if kind == "octal" else 16)
+    if kind in {"octal", "byte"}:
+        return bytes([code]).decode("ascii", "surrogateescape")
+    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        raise InvalidValueError("value", escape[0], "a character of Unicode")
+    return chr(code)
 
 
 def _key(text: str, here: str) -> Key:
@@ -140,6 +193,17 @@ def _name(key: Key, name: str | None, here: str) -> str:
     if not (name if key in _NAMED else name is None):
         expected = f"{key.value}{{name}}" if key in _NAMED else f"{key.value} without braces"
         raise InvalidValueError(here, key.value if name is None else f"{key.value}{{{name}}}", expected)
-    if key is not Key.ENV and name and (name.startswith("/") or ".." in name.split("/") or "\0" in name):
+    if not name:
+        return ""
+    if not name.isprintable():
+        raise InvalidValueError(here, name, "a name of printable characters")
+    if key is not Key.ENV:
+        _attribute_name(name, here)
+    return name
+
+
+def _attribute_name(name: str, here: str) -> None:
+    if name.startswith("/") or ".." in name.split("/"):
         raise InvalidValueError(here, name, "an attribute inside the device's own folder: no leading '/' and no '..'")
-    return name or ""
+    if name.startswith("[") or "$" in name or "%" in name:
+        raise InvalidValueError(here, name, "the attribute's own name: discovery replaces neither '$..', '%..' nor '[subsystem/kernel]'")

@@ -20,7 +20,8 @@ from akri.core.ids import HandlerName
 from akri.discovery.document import read_document_aside
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.udev.details import TITLE, parse_details
-from akri.discovery.udev.match import KernelDevice, Scan, may_concern, may_match, names, snapshot
+from akri.discovery.udev.kernel import KernelDevice, Scan
+from akri.discovery.udev.match import may_concern, may_match, names, snapshot
 from akri.discovery.udev.rules import Key, Rule
 from akri.discovery.udev.uevent import Uevent, parse_uevent
 from akri.ports import Clock

@@ -12,7 +12,8 @@ from akri.core.device import Device, DeviceNode
 from akri.core.ids import DeviceId
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.udev.details import UdevDetails
-from akri.discovery.udev.match import KernelDevice, Scan, may_concern, may_match, names, snapshot
+from akri.discovery.udev.kernel import KernelDevice, Scan
+from akri.discovery.udev.match import may_concern, may_match, names, snapshot
 from akri.discovery.udev.pattern import Pattern
 from akri.discovery.udev.rules import Condition, Key, Rule, parse_rule
 from akri.discovery.udev.uevent import Uevent
