@@ -14,7 +14,7 @@ from akri.core.configuration import Configuration, UnreadableConfiguration
 from akri.core.ids import ObjectKey, ResourceName
 from akri.core.reports import Event, Reason
 from akri.core.usage import HeldByNode
-from akri.ports import Done, Refused
+from akri.ports import Done, Refused, Unknown
 from tests.contract.driver import A, B, C, configuration, done, made, slot, until, watching
 
 if TYPE_CHECKING:  # they load aiohttp and the test cluster: not in runs that do without
@@ -75,6 +75,36 @@ async def test_claims_of_different_slots_all_succeed_however_many_write_at_once(
     current = await real.node(A).read_instance(instance.key)
     assert current is not None
     assert current.device_usage == {str(slot(instance, index)): node for index, node in enumerate(nodes)}
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+async def test_a_release_that_the_network_delivers_late_fails_once_it_is_fenced(real: KubernetesDriver, *, fenced: bool) -> None:
+    from tests.cluster.proxy_faults import Late  # noqa: PLC0415 # see above
+
+    instance = await made(real, A)
+    claimed = done(await real.node(A).claim(instance.key, slot(instance), HeldByNode(A)))
+    real.proxy.orders.add(Late(1.0), verb="patch", resource="instances")
+    assert isinstance(await real.node(A).release(claimed, slot(instance), HeldByNode(A)), Unknown)
+    if fenced:
+        assert done(await real.node(A).fence(instance.key)).device_usage[str(slot(instance))] == A
+    await real.proxy.settle()
+    assert [happened.status for happened in real.proxy.happened] == [422 if fenced else 200]
+    current = await real.node(A).read_instance(instance.key)
+    assert current is not None
+    assert current.device_usage[str(slot(instance))] == (A if fenced else "")
+
+
+async def test_a_claim_whose_answer_is_lost_is_sent_once(real: KubernetesDriver) -> None:
+    from tests.cluster.proxy_faults import DropAnswer  # noqa: PLC0415 # see above
+
+    instance = await made(real, A)
+    real.proxy.requests.clear()
+    real.proxy.orders.add(DropAnswer(), verb="patch", resource="instances")
+    assert isinstance(await real.node(A).claim(instance.key, slot(instance), HeldByNode(A)), Unknown)
+    assert dict(real.proxy.requests) == {("patch", "instances"): 1}
+    current = await real.node(A).read_instance(instance.key)
+    assert current is not None
+    assert current.device_usage[str(slot(instance))] == A
 
 
 async def test_all_agents_write_under_one_name(real: KubernetesDriver) -> None:
