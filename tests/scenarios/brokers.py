@@ -13,7 +13,7 @@ from akri.controller.controller import Controller
 from akri.core.errors import AdmissionError
 from akri.core.metadata import JsonObject
 from akri.platforms.local.objects import Pod
-from akri.platforms.local.pod_spec import device_requests
+from akri.platforms.pod_requests import device_requests
 from akri.scheduling.model import Phase
 from tests.scenarios.cluster import Cluster, Node, RunningPod
 
