@@ -32,6 +32,7 @@ from benchmarks._evidence_replay import Allocating, Answered, Entry, KubeletStar
 from tests.cluster.cluster import Cluster
 from tests.cluster.containers import Container, end_of
 from tests.cluster.nodes import Node
+from tests.cluster.processes import eventually
 
 __all__ = ["RESOURCE", "VARIABLE", "Life", "Recording", "recording"]
 
@@ -84,6 +85,10 @@ class _Recorder:
         self.host = PluginHost(
             node.plugins, self._allocate, clock=_CLOCK, answered=self._answered, kubelet_started=self._add_start, failed=self._failed
         )
+
+    async def offers(self) -> bool:
+        """Whether a kubelet watches the devices."""
+        return RESOURCE in self.host.streaming
 
     def _add_start(self, at: float) -> None:
         self.recording.entries.append(KubeletStarted(at))
@@ -162,6 +167,8 @@ async def recording(cluster: Cluster, node: Node, devices: int) -> AsyncGenerato
         works = (recorder.host.run(), recorder.list_pods(), recorder.watch_pods(), recorder.follow_containers())
         tasks = [asyncio.create_task(work) for work in works]
         try:
+            await eventually(recorder.offers, seconds=30, what="a kubelet that watches the devices")
+            await asyncio.sleep(0.5)  # until it has taken in the list
             yield recorder.recording
         finally:
             await _end(tasks)

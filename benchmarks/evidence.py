@@ -41,18 +41,8 @@ async def measure(cluster: Cluster, scenario: Scenario, count: int) -> tuple[Rec
     node = cluster.nodes[0]
     async with cluster.admin() as admin, recording(cluster, node, _DEVICES) as seen:
         stage = Stage(cluster, node, admin, seen, random.Random(0))
-        await _until_offered(stage)
         await scenario.run(stage, count)
     return seen, stage.cuts
-
-
-async def _until_offered(stage: Stage) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            status = (await stage.admin.get(f"/api/v1/nodes/{stage.node.name}"))["status"]
-            if status["allocatable"].get("akri.sh/evidence") == str(_DEVICES):
-                return
-            await asyncio.sleep(0.2)
 
 
 def missed(judged: Sequence[Judged]) -> Sequence[str]:
