@@ -206,6 +206,18 @@ class NodePlatform(Protocol):
         """Read a ConfigMap's data; None if there is none. Raises NotPermittedError where the operator did not grant it."""
         ...
 
+    def watch_secret(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a Secret's data: what it is now, then each change within 2 s; None while there is none.
+
+        Never ends by itself. Raises NotPermittedError where the operator did not grant it, and OutcomeUnknownError when it cannot
+        be read; the reader opens it again.
+        """
+        ...
+
+    def watch_config_map(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a ConfigMap's data; as `watch_secret`."""
+        ...
+
     async def publish_report(self, report: DiscoveryReport) -> None:
         """Store this node's report on a Configuration, in place of the former one. Raises OutcomeUnknownError."""
         ...

@@ -43,6 +43,9 @@ MAX_PATH: Final = 107
 _MAX_TEXT: Final = 1500
 """Characters of an error's sentence that are sent: it travels in a header, and peers bound those to 8 KiB."""
 
+_CONNECT: Final = 0.1
+"""Seconds for a connection on this machine."""
+
 _LOG: Final = logging.getLogger(__name__)
 # A pool of subchannels of its own for each channel: otherwise a new channel inherits the back-off of an old one to the same path.
 _CLIENT_OPTIONS: Final = (
@@ -51,7 +54,6 @@ _CLIENT_OPTIONS: Final = (
     ("grpc.service_config_disable_resolution", 1),
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 
@@ -147,13 +149,26 @@ async def serve(
     return server
 
 
-def connect(address: str, *, most: int, credentials: grpc.ChannelCredentials | None = None, keepalive: float | None = None) -> aio.Channel:
+def connect(
+    address: str,
+    *,
+    most: int,
+    credentials: grpc.ChannelCredentials | None = None,
+    keepalive: float | None = None,
+    seconds: float = _CONNECT,
+) -> aio.Channel:
     """Open a channel; it connects with the first call.
 
     most: bytes of the largest message that is taken. credentials: TLS, None for none. keepalive: seconds of silence after which
-    the peer is asked whether it is there; None for peers on this machine, whose end the kernel tells.
+    the peer is asked whether it is there; None for peers on this machine, whose end the kernel tells. seconds: how long a
+    connection may take to come about, handshakes included (gRPC's name for it is the least back-off between two attempts).
     """
-    options = [*_CLIENT_OPTIONS, ("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", -1)]
+    options = [
+        *_CLIENT_OPTIONS,
+        ("grpc.min_reconnect_backoff_ms", int(seconds * 1000)),
+        ("grpc.max_receive_message_length", most),
+        ("grpc.max_send_message_length", -1),
+    ]
     if keepalive is not None:
         options += [("grpc.keepalive_time_ms", int(keepalive * 1000)), ("grpc.keepalive_timeout_ms", 10_000)]
         options += [("grpc.http2.max_pings_without_data", 0)]

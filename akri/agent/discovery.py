@@ -1,23 +1,27 @@
 """Asks the discovery handlers, for each Configuration, and keeps what they say in its Presence.
 
 One stream for each Configuration and each handler that is known under the name it asks for (D6). What failed stands in the
-report of this node.
+report of this node. Where a value from a Secret or ConfigMap changes, the streams are opened anew with it; until they have
+answered, and if the handler refuses the new value, the devices have their grace.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from akri.agent.handlers import Handlers
+from akri.agent.handlers import Handlers, Source
+from akri.agent.properties import Properties
 from akri.agent.state import NodeState
 from akri.agent.streams import Stream
 from akri.core.configuration import Configuration
 from akri.core.ids import ObjectKey
 from akri.core.presence import Presence
 from akri.core.reports import HandlerReport
+from akri.discovery.redaction import Redaction
 from akri.ports import Clock, NodePlatform
 
 __all__ = ["Discovery"]
@@ -33,65 +37,76 @@ class Discovery:
     handlers: Handlers
     on_change: Callable[[ObjectKey], None]
     presence: dict[ObjectKey, Presence] = field(factory=dict[ObjectKey, Presence])
-    _running: dict[ObjectKey, dict[str, _Running]] = field(factory=lambda: dict[ObjectKey, dict[str, _Running]]())  # noqa: PLW0108 - below
-    _asked: dict[ObjectKey, Configuration] = field(factory=dict[ObjectKey, Configuration])
+    _asked: dict[ObjectKey, _Asked] = field(factory=lambda: dict[ObjectKey, _Asked]())  # noqa: PLW0108 - below
+    _news: asyncio.Event = field(factory=asyncio.Event)
 
     async def run(self, news: asyncio.Event) -> None:
         """Open, keep and close streams as Configurations and handlers come and go; `news` says when to look."""
+        self._news = news
         async with asyncio.TaskGroup() as group:
             while True:
                 news.clear()
                 for key in self._asked.keys() - self.state.configurations.keys():
-                    self._drop(key)
+                    self._asked.pop(key).end()
+                    self.presence.pop(key, None)
                 for key, configuration in dict(self.state.configurations).items():
                     self._serve(group, key, configuration)
                 await news.wait()
 
     def registered(self, address: str) -> None:
         """Take in that the handler at an endpoint made itself known: who waits for it asks at once (E4)."""
-        for streams in self._running.values():
-            if address in streams:
-                streams[address].stream.ask_again()
+        for asked in self._asked.values():
+            if address in asked.streams:
+                asked.streams[address].stream.ask_again()
 
     def reports(self, configuration: ObjectKey) -> tuple[HandlerReport, ...]:
         """Say how it goes with the handlers of a Configuration; empty before it was looked at."""
         asked = self._asked.get(configuration)
         if asked is None:
             return ()
-        name = asked.discovery.handler
-        found = tuple(running.stream.report for running in self._running[configuration].values())
+        name, trouble = asked.configuration.discovery.handler, asked.properties.trouble
+        if asked.streams:
+            reports = (running.stream.report for running in asked.streams.values())
+            return tuple(evolve(report, error=report.error or trouble) if trouble else report for report in reports)
+        waiting = "" if trouble else "its discovery properties are being read"
+        found = tuple(HandlerReport(name, source.address, message=waiting, error=trouble) for source in self.handlers.of(name))
         return found or (HandlerReport(name, "", error=self.handlers.missing(name)),)
 
     def changed(self, configuration: ObjectKey) -> None:
         """Tell that there is something new about a Configuration."""
         self.on_change(configuration)
 
-    def _drop(self, key: ObjectKey) -> None:
-        for running in self._running.pop(key).values():
-            running.end()
-        del self._asked[key]
-        self.presence.pop(key, None)
-
     def _serve(self, group: asyncio.TaskGroup, key: ObjectKey, configuration: Configuration) -> None:
         former = self._asked.get(key)
-        known = former is not None and former.metadata.uid == configuration.metadata.uid
-        same = former is not None and _same_question(former, configuration)
-        streams = self._running.setdefault(key, {})
-        sources = {source.address: source for source in self.handlers.of(configuration.discovery.handler)}
-        for address, running in list(streams.items()):
-            if not same or running.stream.source != sources.get(address):
-                streams.pop(address).end()
-        if not known:
+        asked = self._asked[key] = self._question(group, key, configuration, former)
+        if former is None or former.configuration.metadata.uid != configuration.metadata.uid:
             self.presence[key] = Presence.begin(self.clock.now())
+        sources = {source.address: source for source in self.handlers.of(configuration.discovery.handler)}
+        asked.end_streams(lambda running: running.stream.source == sources.get(running.stream.address))
         for endpoint in self.presence[key].endpoints:
             if endpoint.address not in sources:
                 self.presence[key] = self.presence[key].forgotten(endpoint.address, self.clock.now())
-        self._asked[key] = configuration
-        for address in sources.keys() - streams.keys():
-            stream = Stream(self, configuration, sources[address], certain=known and not same)
-            streams[address] = _Running(stream, group.create_task(stream.run()))
-        if not streams:
+        asked.open_streams(group, self, sources)
+        if not asked.streams:
             self.changed(key)
+
+    def _question(self, group: asyncio.TaskGroup, key: ObjectKey, configuration: Configuration, former: _Asked | None) -> _Asked:
+        """Keep what was asked before, or make a new question of it: then the streams of the former one have ended."""
+        if former is not None and _same_question(former.configuration, configuration):
+            former.configuration = configuration
+            if former.values != former.properties.values:
+                former.end_streams(lambda _: False)
+            return former
+        known = former is not None and former.configuration.metadata.uid == configuration.metadata.uid
+        if former is not None:
+            former.end()
+        properties = Properties(configuration.discovery.properties, self.platform, self.clock, partial(self._properties_changed, key))
+        following = group.create_task(properties.run()) if properties.sources else None
+        return _Asked(configuration, properties, following, certain=known)
+
+    def _properties_changed(self, key: ObjectKey) -> None:
+        self._news.set()
+        self.changed(key)
 
 
 @frozen
@@ -105,6 +120,47 @@ class _Running:
         # From here on the stream says nothing more, however long its task takes to end.
         self.stream.close()
         self.task.cancel()
+
+
+@define(eq=False)
+class _Asked:
+    """What a Configuration asks, and its streams by the handler's endpoint.
+
+    following: follows the Secrets and ConfigMaps. certain: the question is a new one, so that a device that its first answer lacks
+    is gone. values: the properties that the streams were opened with.
+    """
+
+    configuration: Configuration
+    properties: Properties
+    following: asyncio.Task[None] | None
+    certain: bool
+    values: Mapping[str, bytes] | None = field(default=None, repr=False)
+    streams: dict[str, _Running] = field(factory=dict[str, _Running])
+
+    def end(self) -> None:
+        """Ask no more."""
+        self.end_streams(lambda _: False)
+        if self.following is not None:
+            self.following.cancel()
+
+    def end_streams(self, keep: Callable[[_Running], bool]) -> None:
+        """End those that are not to be kept."""
+        for address, running in list(self.streams.items()):
+            if not keep(running):
+                self.streams.pop(address).end()
+
+    def open_streams(self, group: asyncio.TaskGroup, owner: Discovery, sources: Mapping[str, Source]) -> None:
+        """Open one for each source that has none, in their order, as soon as all properties are there."""
+        self.values = self.properties.values
+        if self.values is None:
+            return
+        hide = Redaction(self.properties.secret_values)
+        for address, source in sources.items():
+            if address not in self.streams:
+                stream = Stream(owner, self.configuration, source, self.values, hide, certain=self.certain)
+                self.streams[address] = _Running(stream, group.create_task(stream.run()))
+        if self.streams:
+            self.certain = False
 
 
 def _same_question(asked: Configuration, configuration: Configuration) -> bool:

@@ -26,6 +26,8 @@ KeepRegistrations: TypeAlias = Callable[[tuple[Registration, ...]], None]
 """Stores registrations in place of the former ones, soon; must not block."""
 _FORGET_AFTER: Final = 300.0
 """Seconds without an answer after which a registered handler is not asked any more; it registers again when it is back."""
+_MOST: Final = 256
+"""Handlers that can be registered at the same time: what is remembered is bounded, whoever registers."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -85,6 +87,11 @@ class Handlers:
         if refusal is not None:
             _LOG.warning("a handler was refused handler=%s endpoint=%s", registration.name, registration.endpoint)
             raise NotPermittedError(refusal)
+        if registration.endpoint not in self._registered and len(self._registered) >= _MOST:
+            message = (
+                f"discovery handler {registration.name} is refused: {_MOST} handlers are registered on this node, expected at most as many"
+            )
+            raise NotPermittedError(message)
         self._silent_since.pop(registration.endpoint, None)
         known = self._registered.get(registration.endpoint)
         if known is None or known[0] != registration:
@@ -95,11 +102,11 @@ class Handlers:
         self.on_change(registration.endpoint)
 
     def answered(self, address: str) -> None:
-        """Take in that a handler answers."""
+        """Take in that there is a handler: it answers, be it with an error."""
         self._silent_since.pop(address, None)
 
     def failed(self, address: str, error: str) -> None:
-        """Take in that a handler did not answer. One that is silent for too long is forgotten."""
+        """Take in that nobody is there who could answer. A handler that is away for too long is forgotten."""
         since = self._silent_since.setdefault(address, self.clock.now())
         if address not in self._registered or self.clock.now() - since < _FORGET_AFTER:
             return

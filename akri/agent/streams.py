@@ -1,7 +1,8 @@
 """One stream: a Configuration asks one handler, and what it answers goes into the Configuration's Presence.
 
 A stream that ends or fails is opened again after a capped back-off, at once when the handler makes itself known again; details
-that a handler refuses are asked again only when they change or the handler is a new one.
+that a handler refuses are asked again only when they change or the handler is a new one. A handler that floods is read more slowly,
+which in the end holds it up. What it says in words is shown without secrets, without control characters, and not at any length.
 """
 
 from __future__ import annotations
@@ -9,34 +10,41 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from attrs import define, evolve, field
 
 from akri.agent.handlers import Handlers, Source
-from akri.clock import wait_for_either, within
+from akri.clock import wait_for_either
 from akri.core.configuration import Configuration
-from akri.core.errors import AkriError, DiscoveryError, InvalidDocumentError
+from akri.core.errors import AkriError, HandlerUnreachableError, InvalidDocumentError, Problem
 from akri.core.ids import DeviceId, HandlerName, ObjectKey
 from akri.core.presence import Presence
-from akri.core.properties import FromSecret, needs, resolve
 from akri.core.reports import HandlerReport
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.discovery.allowed import restricted
 from akri.discovery.handler import Handler
+from akri.discovery.redaction import Redaction
 from akri.discovery.snapshot import Snapshot, SourceReport
-from akri.ports import Clock, NodePlatform
+from akri.ports import Clock
 
 __all__ = ["Stream", "StreamOwner"]
 
 _logger = logging.getLogger(__name__)
-_FETCH_TIMEOUT: Final = 10.0
+_PATIENCE: Final = 10.0
+"""Seconds without a first answer after which the report says so. It is no error: some handlers have nothing to say before they find
+a device."""
+_BURST: Final = 200.0
+_RATE: Final = 100.0
+"""Answers a second that are read of a handler that floods, after a burst; one of many devices counts for several."""
+_COUNTS_ONCE: Final = 200
+_LONGEST: Final = 1000
 
 
 class StreamOwner(Protocol):
     """Who opened the stream, as far as it knows it."""
 
-    platform: NodePlatform
     clock: Clock
     handlers: Handlers
     presence: dict[ObjectKey, Presence]
@@ -48,18 +56,23 @@ class StreamOwner(Protocol):
 
 @define(eq=False)
 class Stream:
-    """The stream of one Configuration to one handler. certain: devices that a first answer lacks are gone,
+    """The stream of one Configuration to one handler. properties: what the handler is sent; hide: takes secrets out of texts.
 
-    for the question changed, not the world. closed: another one took its place, or nobody asks any more. report: how it goes.
+    certain: devices that a first answer lacks are gone, for the question changed, not the world. closed: another one took its
+    place, or nobody asks any more. report: how it goes.
     """
 
     owner: StreamOwner
     configuration: Configuration
     source: Source
+    properties: Mapping[str, bytes] = field(repr=False)
+    hide: Redaction
     certain: bool = field(kw_only=True)
     closed: bool = False
     report: HandlerReport = field(init=False)
     _again: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _credit: float = field(init=False, default=_BURST)
+    _credited_at: float = field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
         """Begin with a report that says that nobody was asked yet."""
@@ -110,50 +123,73 @@ class Stream:
             self._change(lambda presence: presence.registered(self.address, shared=handler.shared))
             await self._follow(handler)
         except InvalidDocumentError as error:
+            self._answered()
             self._failed(str(error))
             return False
-        except AkriError as error:
+        except HandlerUnreachableError as error:
             self._failed(str(error))
-            self._silent(str(error))
+            self._unreachable(str(error))
+        except AkriError as error:
+            self._answered()
+            self._failed(str(error))
         except asyncio.CancelledError:
             if self.closed or _cancelling():
                 raise
             self._failed(f"discovery handler {self.name} cancelled itself")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged below
             # A handler is other people's code: whatever it raises is its report.
-            _logger.exception("discovery failed configuration=%s handler=%s", self.key, self.name)
+            _logger.error("discovery failed configuration=%s handler=%s\n%s", self.key, self.name, self.hide.trace(error))  # noqa: TRY400 - without secrets
             self._say(error=f"discovery handler {self.name} failed: {type(error).__name__}: {error}")
         finally:
             self.lost()
         return True
 
-    def _silent(self, error: str) -> None:
+    def _unreachable(self, error: str) -> None:
         if not self.closed:
-            self.owner.handlers.failed(self.address, error)
+            self.owner.handlers.failed(self.address, self._shown(error))
+
+    def _answered(self) -> None:
+        if not self.closed:
+            self.owner.handlers.answered(self.address)
 
     async def _follow(self, handler: Handler) -> None:
-        fetching = _fetched(self.configuration, self.owner.platform)
-        properties = await within(self.owner.clock, _FETCH_TIMEOUT, fetching, f"the discovery properties of Configuration {self.key}")
         self._say(asked_at=self.owner.clock.wall(), error="")
-        snapshots = handler.discover(self.configuration.discovery.details, properties)
+        snapshots = handler.discover(self.configuration.discovery.details, self.properties)
+        reminder = asyncio.create_task(self._remind())
         try:
             async for snapshot in snapshots:
+                reminder.cancel()
                 self._take(restricted(snapshot, self.owner.handlers.allowed))
+                await self._pace(len(snapshot.devices))
         finally:
+            reminder.cancel()
             if isinstance(snapshots, AsyncGenerator):
                 await snapshots.aclose()
         self._failed(f"discovery handler {self.name} ended its answers")
 
+    async def _remind(self) -> None:
+        await self.owner.clock.sleep(_PATIENCE)
+        asked = datetime.fromtimestamp(self.report.asked_at, UTC).isoformat(timespec="seconds")
+        self._report(evolve(self.report, message=f"no answer since it was asked at {asked}: it has nothing to say yet, or it hangs"))
+
+    async def _pace(self, devices: int) -> None:
+        now = self.owner.clock.now()
+        self._credit = min(_BURST, self._credit + (now - self._credited_at) * _RATE) - 1.0 - devices / _COUNTS_ONCE
+        self._credited_at = now
+        if self._credit < 0:
+            await self.owner.clock.sleep(-self._credit / _RATE)
+
     def _take(self, snapshot: Snapshot) -> None:
         if self.closed:
             return
-        self.owner.handlers.answered(self.address)
+        self._answered()
         gone: set[DeviceId] = set(snapshot.gone_ids)
         endpoint = self.owner.presence[self.key].endpoint(self.address)
         if self.certain and endpoint is not None:
             gone |= {*endpoint.devices, *endpoint.missing}
         now = self.owner.clock.now()
-        self._change(lambda presence: presence.answered(self.address, snapshot.devices, now, gone, snapshot.problems))
+        problems = [Problem(problem.place, self._shown(problem.message)) for problem in snapshot.problems]
+        self._change(lambda presence: presence.answered(self.address, snapshot.devices, now, gone, problems))
         self.certain = False
         report = snapshot.report or SourceReport(candidates=len(snapshot.devices))
         self._report(
@@ -164,8 +200,8 @@ class Stream:
                 answered_at=self.owner.clock.wall(),
                 devices=len(snapshot.devices),
                 candidates=report.candidates,
-                dropped=report.dropped,
-                message=report.message,
+                dropped={self._shown(reason): count for reason, count in report.dropped.items()},
+                message=self._shown(report.message),
             )
         )
 
@@ -179,11 +215,16 @@ class Stream:
             self.owner.changed(self.key)
 
     def _failed(self, error: str) -> None:
-        _logger.warning("no discovery configuration=%s handler=%s error=%s", self.key, self.name, error)
+        _logger.warning("no discovery configuration=%s handler=%s error=%s", self.key, self.name, self._shown(error))
         self._say(error=error)
 
     def _say(self, *, error: str, asked_at: float | None = None) -> None:
-        self._report(evolve(self.report, error=error, asked_at=self.report.asked_at if asked_at is None else asked_at))
+        asked_at = self.report.asked_at if asked_at is None else asked_at
+        self._report(evolve(self.report, error=self._shown(error), asked_at=asked_at))
+
+    def _shown(self, text: str) -> str:
+        shown = "".join(one if one.isprintable() else " " for one in self.hide(text[: 16 * _LONGEST]))
+        return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
 
     def _report(self, report: HandlerReport) -> None:
         if not self.closed:
@@ -194,19 +235,3 @@ class Stream:
 def _cancelling() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _fetched(configuration: Configuration, platform: NodePlatform) -> Mapping[str, bytes]:
-    """Fetch and combine the discovery properties. Raises DiscoveryError that names each one that is missing."""
-    properties = configuration.discovery.properties
-    secrets: dict[ObjectKey, Mapping[str, bytes]] = {}
-    config_maps: dict[ObjectKey, Mapping[str, bytes]] = {}
-    for reference in needs(properties):
-        is_secret = isinstance(reference, FromSecret)
-        data = await (platform.fetch_secret if is_secret else platform.fetch_config_map)(reference.source)
-        if data is not None:
-            (secrets if is_secret else config_maps)[reference.source] = data
-    resolved = resolve(properties, secrets, config_maps)
-    if resolved.missing:
-        raise DiscoveryError("; ".join(str(problem) for problem in resolved.missing))
-    return resolved.values

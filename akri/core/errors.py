@@ -16,6 +16,7 @@ __all__ = [
     "ClaimRefusedError",
     "DeviceUnavailableError",
     "DiscoveryError",
+    "HandlerUnreachableError",
     "InvalidDocumentError",
     "InvalidValueError",
     "KubeletError",
@@ -85,6 +86,10 @@ class InvalidDocumentError(AkriError, ValueError):
 
 class DiscoveryError(AkriError):
     """A discovery that cannot go on as asked: bad details, or a handler that failed."""
+
+
+class HandlerUnreachableError(DiscoveryError):
+    """No connection to a discovery handler came about: nobody listens where it said that it is."""
 
 
 class ClaimRefusedError(AkriError):

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
+import grpc
 from attrs import define, field, frozen
 from grpc import aio
 
@@ -27,6 +28,7 @@ from akri.clock import SystemClock, wait_for_either
 from akri.core.errors import AkriError, DiscoveryError, InvalidDocumentError, InvalidValueError, RemoteCallError
 from akri.core.ids import HandlerName
 from akri.core.retry import NETWORK_BACK_OFF
+from akri.discovery.redaction import Redaction
 from akri.discovery.registration import SOCKET_NAME
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.tls import TlsFiles, server_credentials
@@ -165,19 +167,32 @@ class HandlerServer:
         self.streams += 1
         try:
             async for snapshot in snapshots:
-                if len(snapshot.devices) < _ASIDE:
-                    answer, written = write_answer(snapshot, written)
-                else:
-                    answer, written = await asyncio.to_thread(write_answer, snapshot, written)
-                if len(answer) > MOST:
-                    message = f"an answer of {len(snapshot.devices)} devices has {len(answer)} bytes: expected at most {MOST}"
-                    raise RemoteCallError(message, "RESOURCE_EXHAUSTED")
+                answer, written = await _written(snapshot, written)
                 await context.write(answer)
+        except (AkriError, grpc.RpcError, aio.BaseError):
+            raise
+        except Exception as error:  # noqa: BLE001 - logged below
+            # What a source raises may quote what it was given, passwords too.
+            frames = Redaction(question.properties.values()).trace(error)
+            _LOG.error("a source failed handler=%s\n%s", self.name, frames)
+            message = f"unexpected {type(error).__name__} in the handler's own code"
+            raise RemoteCallError(message, "INTERNAL") from None
         finally:
             self.streams -= 1
             self._again.set()
             if isinstance(snapshots, AsyncGenerator):
                 await snapshots.aclose()
+
+
+async def _written(snapshot: Snapshot, known: WrittenDevices) -> tuple[bytes, WrittenDevices]:
+    if len(snapshot.devices) < _ASIDE:
+        answer, written = write_answer(snapshot, known)
+    else:
+        answer, written = await asyncio.to_thread(write_answer, snapshot, known)
+    if len(answer) > MOST:
+        message = f"an answer of {len(snapshot.devices)} devices has {len(answer)} bytes: expected at most {MOST}"
+        raise RemoteCallError(message, "RESOURCE_EXHAUSTED")
+    return answer, written
 
 
 def _host_and_port(place: Place) -> str:

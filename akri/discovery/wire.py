@@ -6,6 +6,7 @@ A function that reads raises InvalidValueError for what does not fit: peers are 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -47,6 +48,12 @@ WrittenDevices: TypeAlias = Mapping[DeviceId, tuple[Device, bytes]]
 """Devices of the former answer with their bytes, so that those that did not change need not be written again."""
 _Message = TypeVar("_Message", bound=Message)
 _COUNT: Final = 2**32 - 1
+_LONGEST_NAME: Final = 253
+_LONGEST_ENDPOINT: Final = 1024
+_MOST_DEVICES: Final = 100_000
+"""Devices, and ids of those that are gone, in one answer: an empty one takes two bytes, so the size of a message bounds too little."""
+_MOST_NAMED: Final = 1000
+"""Reasons in the report of one answer, and problems that are told of it, and bytes of each: people have to read them."""
 
 
 @frozen(order=True)
@@ -77,11 +84,15 @@ def read_registration(data: bytes) -> Registration:
     kinds = {pb.RegisterDiscoveryHandlerRequest.UDS: False, pb.RegisterDiscoveryHandlerRequest.NETWORK: True}
     if message.endpoint_type not in kinds:
         raise InvalidValueError("endpoint_type", message.endpoint_type, "UDS (0) or NETWORK (1)")
-    if not message.name:
-        raise InvalidValueError("name", message.name, "the name that Configurations use")
-    if not message.endpoint:
+    if not _usable(message.name, _LONGEST_NAME):
+        raise InvalidValueError("name", message.name, f"the name that Configurations use, 1 to {_LONGEST_NAME} printable characters")
+    if not _usable(message.endpoint, _LONGEST_ENDPOINT):
         raise InvalidValueError("endpoint", message.endpoint, "the path of a unix socket, or an address like http://10.1.2.3:10000")
     return Registration(HandlerName(message.name), message.endpoint, kinds[message.endpoint_type], message.shared)
+
+
+def _usable(text: str, longest: int) -> bool:
+    return 0 < len(text) <= longest and text.isprintable()
 
 
 def write_registration(registration: Registration) -> bytes:
@@ -112,6 +123,9 @@ def read_answer(data: bytes, known: KnownDevices) -> tuple[Snapshot, KnownDevice
     A device that cannot be is a problem of the Snapshot. Raises InvalidValueError if the message, or a device in it, is no message at all.
     """
     message = _parsed(pb.DiscoverResponse(), data)
+    for place, count in (("devices", len(message.devices)), ("gone_ids", len(message.gone_ids))):
+        if count > _MOST_DEVICES:
+            raise InvalidValueError(place, count, f"at most {_MOST_DEVICES}")
     devices: list[Device] = []
     present: dict[bytes, Device] = {}
     problems: list[Problem] = []
@@ -122,13 +136,15 @@ def read_answer(data: bytes, known: KnownDevices) -> tuple[Snapshot, KnownDevice
             try:
                 device = _device(parsed)
             except InvalidValueError as error:
-                problems.append(Problem(f"device {short(parsed.id)}.{error.problem.place}", error.problem.message))
+                if len(problems) < _MOST_NAMED:
+                    problems.append(Problem(f"device {short(parsed.id)}.{error.problem.place}", error.problem.message))
                 continue
         devices.append(device)
         present[encoded] = device
     report: SourceReport | None = None
     if message.HasField("report"):
-        report = SourceReport(message.report.candidates, dict(message.report.dropped), message.report.message)
+        dropped = dict(islice(message.report.dropped.items(), _MOST_NAMED))
+        report = SourceReport(message.report.candidates, dropped, message.report.message[:_MOST_NAMED])
     gone = tuple(DeviceId(gone) for gone in message.gone_ids)
     return Snapshot(tuple(devices), report, gone, tuple(problems)), present
 

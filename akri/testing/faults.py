@@ -298,6 +298,14 @@ class FaultyNodePlatform(_Faulty):
         """Read a ConfigMap's data. Raises OutcomeUnknownError."""
         return await self._call("fetch", lambda: self._platform.fetch_config_map(key))
 
+    def watch_secret(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a Secret's data; a fault of `fetch` befalls what it says. Raises OutcomeUnknownError."""
+        return self._following(self._platform.watch_secret(key))
+
+    def watch_config_map(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a ConfigMap's data; as `watch_secret`."""
+        return self._following(self._platform.watch_config_map(key))
+
     async def publish_report(self, report: DiscoveryReport) -> None:
         """Store this node's report. Raises OutcomeUnknownError."""
         await self._call("report", lambda: self._platform.publish_report(report))
@@ -305,6 +313,14 @@ class FaultyNodePlatform(_Faulty):
     async def emit(self, event: Event) -> None:
         """Pass on; never disturbed."""
         await self._platform.emit(event)
+
+    async def _following(self, states: AsyncIterator[_T]) -> AsyncGenerator[_T]:
+        try:
+            while True:
+                yield await self._call("fetch", lambda: anext(states))
+        finally:
+            if isinstance(states, AsyncGenerator):
+                await states.aclose()
 
 
 class FaultyClusterPlatform(_Faulty):

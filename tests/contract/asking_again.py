@@ -6,7 +6,7 @@ arrives after its answer was lost (the tests of late writes order that themselve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from attrs import evolve
@@ -107,6 +107,14 @@ class AskingNode:
     async def fetch_config_map(self, key: ObjectKey) -> Mapping[str, bytes] | None:
         return await _read(lambda: self._platform.fetch_config_map(key))
 
+    async def watch_secret(self, key: ObjectKey) -> AsyncGenerator[Mapping[str, bytes] | None]:
+        async for data in _followed(lambda: self._platform.watch_secret(key)):
+            yield data
+
+    async def watch_config_map(self, key: ObjectKey) -> AsyncGenerator[Mapping[str, bytes] | None]:
+        async for data in _followed(lambda: self._platform.watch_config_map(key)):
+            yield data
+
     async def publish_report(self, report: DiscoveryReport) -> None:
         await _read(lambda: self._platform.publish_report(report))
 
@@ -129,6 +137,15 @@ class AskingNode:
 def _same(present: Instance, wanted: Instance) -> bool:
     """Whether somebody created just what was wanted."""
     return evolve(present, metadata=wanted.metadata) == wanted
+
+
+async def _followed(follow: Callable[[], AsyncIterator[_T]]) -> AsyncGenerator[_T]:
+    while True:
+        try:
+            async for state in follow():
+                yield state
+        except OutcomeUnknownError:
+            continue
 
 
 class AskingCluster:

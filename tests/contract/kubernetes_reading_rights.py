@@ -33,7 +33,7 @@ class ReadingRights:
 
     async def _write(self, key: ObjectKey, names: set[str]) -> None:
         self._granted[key.namespace] = names
-        rule = {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"], "resourceNames": sorted(names)}
+        rule = {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get", "watch"], "resourceNames": sorted(names)}
         account = {"kind": "ServiceAccount", "name": AGENT, "namespace": NAMESPACE}
         role = {"apiGroup": _RBAC, "kind": "Role", "name": _NAME}
         # Without names a rule would be one for all of them.

@@ -117,6 +117,14 @@ class KubernetesNodePlatform:
         """Read a ConfigMap's data. Raises NotPermittedError, OutcomeUnknownError."""
         return await secrets.fetch_config_map(self._client, key)
 
+    def watch_secret(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a Secret's data: at once where the operator granted `watch` of it, else every 10 s."""
+        return secrets.watch_secret(self._client, key, self._clock)
+
+    def watch_config_map(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a ConfigMap's data: at once where the operator granted `watch` of it, else every 10 s."""
+        return secrets.watch_config_map(self._client, key, self._clock)
+
     async def publish_report(self, report: DiscoveryReport) -> None:
         """Store this node's report. Raises NotPermittedError for that of another node, OutcomeUnknownError."""
         await reports.publish_report(self._client, report, AGENT)

@@ -63,16 +63,31 @@ class MemoryStore:
         """Store a Secret."""
         await asyncio.sleep(0)
         self._tables.secrets[key] = dict(data)
+        self._tables.data_changed()
+
+    async def delete_secret(self, key: ObjectKey) -> bool:
+        """Delete a Secret; False if there is none."""
+        await asyncio.sleep(0)
+        self._tables.data_changed()
+        return self._tables.secrets.pop(key, None) is not None
 
     async def put_config_map(self, key: ObjectKey, data: Mapping[str, bytes]) -> None:
         """Store a ConfigMap."""
         await asyncio.sleep(0)
         self._tables.config_maps[key] = dict(data)
+        self._tables.data_changed()
+
+    async def delete_config_map(self, key: ObjectKey) -> bool:
+        """Delete a ConfigMap; False if there is none."""
+        await asyncio.sleep(0)
+        self._tables.data_changed()
+        return self._tables.config_maps.pop(key, None) is not None
 
     async def forbid(self, key: ObjectKey) -> None:
         """Let nobody read the Secret and the ConfigMap of this key."""
         await asyncio.sleep(0)
         self._tables.forbidden.add(key)
+        self._tables.data_changed()
 
     async def register_node(self, name: NodeName) -> None:
         """Make a node known and ready; pods that waited for one are assigned."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 
 from akri.core.errors import NotPermittedError
@@ -84,6 +84,14 @@ class LocalNode:
         await asyncio.sleep(0)
         return self._tables.fetch(self._tables.config_maps, "ConfigMap", key)
 
+    def watch_secret(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a Secret's data."""
+        return self._follow(partial(self.fetch_secret, key))
+
+    def watch_config_map(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
+        """Follow a ConfigMap's data."""
+        return self._follow(partial(self.fetch_config_map, key))
+
     async def publish_report(self, report: DiscoveryReport) -> None:
         """Store this node's report. Raises NotPermittedError for that of another node."""
         await asyncio.sleep(0)
@@ -99,3 +107,19 @@ class LocalNode:
     async def _write(self, key: ObjectKey, decide: writes.Decide) -> Outcome:
         await asyncio.sleep(0)
         return self._tables.change_instance(key, decide)
+
+    async def _follow(self, fetch: Callable[[], Awaitable[Mapping[str, bytes] | None]]) -> AsyncGenerator[Mapping[str, bytes] | None]:
+        changed = asyncio.Event()
+        self._tables.data_readers.add(changed)
+        try:
+            told = await fetch()
+            yield told
+            while True:
+                await changed.wait()
+                changed.clear()
+                present = await fetch()
+                if present != told:
+                    told = present
+                    yield told
+        finally:
+            self._tables.data_readers.discard(changed)

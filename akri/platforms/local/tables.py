@@ -6,6 +6,7 @@ the deletion of what belonged to a deleted object.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import assert_never
 
@@ -45,6 +46,7 @@ class Tables:
         self.secrets: dict[ObjectKey, dict[str, bytes]] = {}
         self.config_maps: dict[ObjectKey, dict[str, bytes]] = {}
         self.forbidden: set[ObjectKey] = set()
+        self.data_readers: set[asyncio.Event] = set()
 
     def configuration(self, key: ObjectKey) -> ConfigurationObservation | None:
         """Read a Configuration."""
@@ -157,6 +159,11 @@ class Tables:
             raise NotPermittedError(message)
         data = stored.get(key)
         return None if data is None else dict(data)
+
+    def data_changed(self) -> None:
+        """Tell those who follow Secrets and ConfigMaps to look."""
+        for reader in self.data_readers:
+            reader.set()
 
     def collect_if_orphan(self, namespace: str, owners: tuple[OwnerReference, ...]) -> None:
         """Delete what was made for owners that are gone, as a cluster's garbage collector does."""
