@@ -1,9 +1,13 @@
-"""Publishes this node's DiscoveryReports: on change, and without change once a minute as a sign of life."""
+"""Publishes this node's DiscoveryReports: on change, and without change once a minute as a sign of life.
+
+That a handler answered once more is no change. What goes wrong with a Configuration is an event on it as well.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, evolve, field
@@ -11,11 +15,12 @@ from attrs import define, evolve, field
 from akri.agent.discovery import Discovery
 from akri.agent.inventory import Inventory
 from akri.agent.state import NodeState
+from akri.agent.telling import tell
 from akri.clock import wait_for_either, within
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
 from akri.core.inventory_commands import NOTHING
-from akri.core.reports import DiscoveryReport
+from akri.core.reports import DiscoveryReport, Event, Reason
 from akri.ports import Clock, NodePlatform
 
 __all__ = ["Reporting"]
@@ -26,6 +31,10 @@ _TIMEOUT: Final = 10.0
 _GATHER: Final = 0.1
 """Seconds in which changes are gathered into one report."""
 _AT_ONCE: Final = 8
+_TELL_EVERY: Final = 10.0
+"""Seconds between two events about what is wrong with one Configuration; a report shows everything at any time."""
+_MOST: Final = 100
+_LONGEST: Final = 1000
 
 
 @define(eq=False)
@@ -39,6 +48,7 @@ class Reporting:
     inventory: Inventory
     _changed: set[ObjectKey] = field(factory=set[ObjectKey])
     _published: dict[ObjectKey, DiscoveryReport] = field(factory=dict[ObjectKey, DiscoveryReport])
+    _told: dict[ObjectKey, tuple[float, frozenset[str]]] = field(factory=dict[ObjectKey, tuple[float, frozenset[str]]])
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _busy: set[ObjectKey] = field(factory=set[ObjectKey])
     _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -85,13 +95,33 @@ class Reporting:
         report = self._report(key)
         if report is None:
             self._published.pop(key, None)
+            self._told.pop(key, None)
             return
         before = self._published.get(key)
         fresh = before is not None and before.written_at > report.written_at - _SIGN_OF_LIFE
-        if before is not None and fresh and evolve(report, written_at=before.written_at) == before:
+        if before is not None and fresh and _without_times(report) == _without_times(before):
             return
+        await self._tell(key)
         await within(self.clock, _TIMEOUT, self.platform.publish_report(report), f"the report on Configuration {key}")
         self._published[key] = report
+
+    async def _tell(self, key: ObjectKey) -> None:
+        """Tell what is wrong now and was not when something was told last."""
+        told_at, told = self._told.get(key, (-_TELL_EVERY, frozenset[str]()))
+        present = self._troubles(key)
+        new = [trouble for trouble in present if trouble not in told]
+        now = self.clock.now()
+        if new and now - told_at < _TELL_EVERY:
+            return
+        self._told[key] = (now if new else told_at), frozenset(present)
+        if new:
+            message = _shortened(f"node {self.state.node}: {'; '.join(new)}")
+            await tell(self.platform, Event("Configuration", key, Reason.DISCOVERY_FAILED, message, warning=True))
+
+    def _troubles(self, key: ObjectKey) -> dict[str, None]:
+        # In the order in which they are told; a handler that is not there yet is a condition, for at a start it always is.
+        failed = [f"handler {report.name}: {report.error}" for report in self.discovery.reports(key) if report.error and report.endpoint]
+        return dict.fromkeys([*failed, *(str(problem) for problem in self.inventory.decided.get(key, NOTHING).problems)])
 
     def _report(self, key: ObjectKey) -> DiscoveryReport | None:
         configuration, handlers = self.state.configurations.get(key), self.discovery.reports(key)
@@ -107,5 +137,24 @@ class Reporting:
         unreadable = [str(entry.problem) for _, table in sorted(self.state.tables(key).items()) for entry in table.unreadable]
         refused = [self.inventory.refused[key]] if key in self.inventory.refused else []
         metadata = configuration.metadata
-        problems = (*refused, *said, *waiting, *kept, *unreadable)
+        problems = _bounded([*refused, *said, *waiting, *kept, *unreadable])
         return DiscoveryReport(key, metadata.uid, self.state.node, metadata.generation, self.clock.wall(), handlers, problems)
+
+
+def _without_times(report: DiscoveryReport) -> DiscoveryReport:
+    """Keep of the times only whether a handler was asked, and has answered since."""
+    handlers = [
+        evolve(one, asked_at=float(one.asked_at > 0), answered_at=float(one.answered_at > 0) + float(one.answered_at >= one.asked_at))
+        for one in report.handlers
+    ]
+    return evolve(report, written_at=0.0, handlers=tuple(handlers))
+
+
+def _bounded(problems: Sequence[str]) -> tuple[str, ...]:
+    """A report has to fit into an object, and to be read: the first ones, and how many there are beside them."""
+    shown = [_shortened(problem) for problem in problems[:_MOST]]
+    return (*shown, f"and {len(problems) - _MOST} more") if len(problems) > _MOST else tuple(shown)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
