@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
 
+from akri.core.errors import InvalidDocumentError, Problem
 from akri.discovery.fields import Fields
 from akri.discovery.udev.rules import Rule, parse_rule
 
-__all__ = ["TITLE", "UdevDetails", "parse_details"]
+__all__ = ["MAXIMUM_RULES", "TITLE", "Passthrough", "UdevDetails", "parse_details", "parse_properties"]
 
 TITLE: Final = "udev discovery details"
 """What errors call the text."""
+MAXIMUM_RULES: Final = 1000
+"""Rules of one Configuration."""
 _PERMISSIONS: Final = ("r", "w", "m", "rw", "rm", "rwm", "wm")
+_RESOURCE: Final = "devicePluginResourceName"
+_VFIO: Final = "vfioPassthrough"
+_RESOURCE_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,314}[A-Za-z0-9])?")
+_FLAGS: Final = {"true": True, "false": False, "": False}
+
+
+@frozen
+class Passthrough:
+    """What KubeVirt needs to hand a device over to a virtual machine.
+
+    resource_name: the resource whose name the variables USB_RESOURCE_* and PCI_RESOURCE_* carry, "" for no such variable.
+    vfio: whether PCI functions bring the nodes of their IOMMU groups.
+    """
+
+    resource_name: str = ""
+    vfio: bool = False
 
 
 @frozen
@@ -27,6 +48,7 @@ class UdevDetails:
     rules: tuple[Rule, ...]
     group_recursive: bool = False
     permissions: str = "rwm"
+    passthrough: Passthrough = Passthrough()
 
 
 def parse_details(document: object) -> UdevDetails:
@@ -37,4 +59,27 @@ def parse_details(document: object) -> UdevDetails:
         fields.flag("groupRecursive", default=False),
         fields.choice("permissions", _PERMISSIONS, "rwm"),
     )
+    if len(details.rules) > MAXIMUM_RULES:
+        fields.problem("udevRules", f"{len(details.rules)} rules are too many: expected at most {MAXIMUM_RULES}")
     return fields.finish(details)
+
+
+def parse_properties(properties: Mapping[str, bytes]) -> Passthrough:
+    """Read the discovery properties devicePluginResourceName and vfioPassthrough; others are left alone.
+
+    Raises InvalidDocumentError, which names the property and not its value: a property may come from a Secret.
+    """
+    problems: list[Problem] = []
+    name = _text(properties, _RESOURCE).strip()
+    if name and not _RESOURCE_NAME.fullmatch(name):
+        problems.append(Problem(_RESOURCE, "is not valid: expected the name of a resource, such as akri.sh/udev-gpu"))
+    flag = _FLAGS.get(_text(properties, _VFIO).strip().lower())
+    if flag is None:
+        problems.append(Problem(_VFIO, "is not valid: expected true or false"))
+    if problems:
+        raise InvalidDocumentError("udev discovery properties", problems)
+    return Passthrough(name, bool(flag))
+
+
+def _text(properties: Mapping[str, bytes], name: str) -> str:
+    return properties.get(name, b"").decode("utf-8", "replace")

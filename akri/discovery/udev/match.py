@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, assert_never
 
-from akri.core.device import Device, DeviceNode
-from akri.core.ids import DeviceId
 from akri.discovery.snapshot import Snapshot, SourceReport
+from akri.discovery.udev.describe import describe, pci_function
 from akri.discovery.udev.details import UdevDetails
 from akri.discovery.udev.kernel import KernelDevice, Scan, line
 from akri.discovery.udev.rules import Condition, Key, Rule
 from akri.discovery.udev.uevent import Uevent
 
-__all__ = ["PROPERTY_DEVNODE", "PROPERTY_DEVPATH", "holds", "may_concern", "may_match", "names", "snapshot", "value_of"]
-
-PROPERTY_DEVPATH: Final = "UDEV_DEVPATH"
-"""Property of each device: its path in sysfs, without /sys; its id as well."""
-PROPERTY_DEVNODE: Final = "UDEV_DEVNODE"
-"""Property of each device that has a device node; grouped devices count them: UDEV_DEVNODE_0, _1, ..."""
+__all__ = ["holds", "may_concern", "may_match", "names", "selected", "snapshot", "value_of"]
 
 _COMPARED: Final = 511
 """Bytes of an attribute that udev compares after it has cut off blanks."""
@@ -43,6 +37,11 @@ def may_concern(rules: Iterable[Rule], scan: Scan, event: Uevent) -> bool:
     return event.devpath in scan.devices or may_match(rules, event.devpath, event.subsystem)
 
 
+def selected(rules: Sequence[Rule], scan: Scan) -> tuple[str, ...]:
+    """List the candidates that a rule selects, in the order of their paths."""
+    return tuple(path for path in sorted(scan.candidates) if any(_progress(rule, scan.devices, path)[1] is None for rule in rules))
+
+
 def snapshot(details: UdevDetails, scan: Scan, former: Snapshot, note: str = "") -> Snapshot:
     """Select and describe. Devices of `former` that are no longer in sysfs are certainly gone. The report carries `note`."""
     dropped: dict[str, int] = {}
@@ -54,12 +53,21 @@ def snapshot(details: UdevDetails, scan: Scan, former: Snapshot, note: str = "")
         else:
             dropped[failed] = dropped.get(failed, 0) + 1
     groups = _groups(matches) if details.group_recursive else [(devpath, [devpath]) for devpath in matches]
-    devices = tuple(_device(details, scan.devices, top, members) for top, members in groups)
+    devices = tuple(describe(details, scan.devices, top, members) for top, members in groups)
     ids = {device.id for device in devices}
     gone = tuple(device.id for device in former.devices if device.id not in ids and device.id not in scan.present)
     nothing = "" if scan.candidates else "no device has the names that the rules ask for"
-    report = SourceReport(len(scan.candidates), dropped, "; ".join(text for text in (nothing, note) if text))
-    return Snapshot(devices, report, gone)
+    texts = (nothing, _without_iommu(details, scan, matches), note)
+    return Snapshot(devices, SourceReport(len(scan.candidates), dropped, "; ".join(text for text in texts if text)), gone)
+
+
+def _without_iommu(details: UdevDetails, scan: Scan, matches: Sequence[str]) -> str:
+    """Say which device vfioPassthrough can do nothing for."""
+    if not details.passthrough.vfio:
+        return ""
+    functions = ((path, pci_function(scan.devices, path)) for path in matches)
+    lacking = [path for path, function in functions if function is None or not function.iommu_group]
+    return f"vfioPassthrough: {len(lacking)} devices have no IOMMU group, {lacking[0]} for one" if lacking else ""
 
 
 def _failed(rules: Sequence[Rule], devices: Mapping[str, KernelDevice], devpath: str) -> str | None:
@@ -138,15 +146,3 @@ def _groups(matches: Sequence[str]) -> list[tuple[str, list[str]]]:
         top = next((path for path in above if path in groups), devpath)
         groups.setdefault(top, []).append(devpath)
     return list(groups.items())
-
-
-def _device(details: UdevDetails, devices: Mapping[str, KernelDevice], top: str, members: Sequence[str]) -> Device:
-    nodes = list(dict.fromkeys(node for member in members if (node := _node(devices, member))))
-    properties = {PROPERTY_DEVPATH: top}
-    for index, node in enumerate(nodes):
-        properties[f"{PROPERTY_DEVNODE}_{index}" if details.group_recursive else PROPERTY_DEVNODE] = node
-    return Device(DeviceId(top), properties, device_nodes=tuple(DeviceNode(node, node, details.permissions) for node in nodes))
-
-
-def _node(devices: Mapping[str, KernelDevice], devpath: str) -> str:
-    return next((device.node for device in line(devices, devpath) if device.node), "")

@@ -1,4 +1,4 @@
-"""udev's I/O: read sysfs through libudev, in a worker thread, and listen for devices that come, change and go.
+"""udev's I/O: read sysfs and udev's database through libudev, in a worker thread, and listen for devices that come, change and go.
 
 A message is only the reason to look again: what is there is read from sysfs each time, so a lost message costs time, not truth.
 """
@@ -11,27 +11,39 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Final, Protocol, cast
 
+import attrs
 import pyudev  # type: ignore[import-untyped]
 
 from akri.core.errors import DiscoveryError
 from akri.core.ids import HandlerName
 from akri.discovery.document import read_document_aside
 from akri.discovery.snapshot import Snapshot
-from akri.discovery.udev.details import TITLE, parse_details
-from akri.discovery.udev.kernel import KernelDevice, Scan
-from akri.discovery.udev.match import may_concern, may_match, names, snapshot
-from akri.discovery.udev.rules import Key, Rule
+from akri.discovery.udev.describe import IDENTITY_ATTRIBUTES, IDENTITY_PROPERTIES
+from akri.discovery.udev.details import TITLE, UdevDetails, parse_details, parse_properties
+from akri.discovery.udev.kernel import KernelDevice, Scan, line
+from akri.discovery.udev.match import may_concern, may_match, names, selected, snapshot
+from akri.discovery.udev.rules import Key
+from akri.discovery.udev.settling import PAUSE, Database, Pending, Version, ready
 from akri.discovery.udev.uevent import Uevent, parse_uevent
 from akri.ports import Clock
 
 __all__ = ["UdevHandler", "scan_devices"]
 
 _KOBJECT_UEVENT: Final = 15
-_GROUPS: Final = 1 | 2  # the kernel's messages and, where it runs in this network namespace, those of udev when its database is written
+_KERNEL_GROUP: Final = 1
+_UDEV_GROUP: Final = 2
 _MESSAGE: Final = 65536
-_SETTLE: Final = 0.02
+_MOST_PENDING: Final = 1000
+_RUN: Final = Path("/run/udev")
+_HOST_NETWORK: Final = 0xEFFFFFF9
+"""Inode of the host's network namespace, from Linux 6.18 on."""
+_HOST_PROCESSES: Final = 0xEFFFFFFC
+"""Inode of the host's process namespace."""
+_LOST: Final = Uevent("")
+"""Stands for messages that nobody can tell of."""
 
 
 class UdevHandler:
@@ -48,22 +60,24 @@ class UdevHandler:
         self._poll_interval = poll_interval
 
     async def discover(self, details: str, properties: Mapping[str, bytes]) -> AsyncGenerator[Snapshot, None]:
-        """Stream the devices; see akri.discovery.handler.Handler. The properties are not used."""
-        del properties
-        wanted = parse_details(await read_document_aside(TITLE, details))
+        """Stream the devices; see akri.discovery.handler.Handler.
+
+        properties: devicePluginResourceName and vfioPassthrough are used.
+        """
+        passthrough = parse_properties(properties)
+        wanted = attrs.evolve(parse_details(await read_document_aside(TITLE, details)), passthrough=passthrough)
         former: Snapshot | None = None
         with _listen() as news:
             while True:
                 news.forget()
-                scan = await asyncio.to_thread(scan_devices, wanted.rules)
-                present = snapshot(wanted, scan, former or Snapshot(), news.trouble)
+                scan, present = await asyncio.to_thread(_look, wanted, former or Snapshot(), news.trouble)
                 if former is None or present.devices != former.devices or present.report != former.report:
                     yield present
                     former = present
                 await self._news(news, partial(may_concern, wanted.rules, scan))
 
     async def _news(self, news: _News, concerns: Callable[[Uevent], bool]) -> None:
-        """Wait for a message that concerns us and a moment more, for they come in bursts; or for the poll interval."""
+        """Wait for a message that concerns us, and until udev has dealt with it, for they come in bursts; or for the poll interval."""
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(news.wait(concerns))
             timer = group.create_task(self._clock.sleep(self._poll_interval))
@@ -72,22 +86,44 @@ class UdevHandler:
             waiting.cancel()
             timer.cancel()
         if heard:
-            await self._clock.sleep(_SETTLE)
+            await self._settle(news, concerns)
+
+    async def _settle(self, news: _News, concerns: Callable[[Uevent], bool]) -> None:
+        first = last = self._clock.now()
+        while True:
+            await self._clock.sleep(PAUSE)
+            now = self._clock.now()
+            last = now if news.sort(concerns) else last
+            database = _database(one.event.record for one in news.waiting)
+            if ready(news.waiting, news.settled, database, total=now - first, quiet=now - last):
+                return
+
+
+def _look(details: UdevDetails, former: Snapshot, trouble: str) -> tuple[Scan, Snapshot]:
+    scan = scan_devices(details)
+    return scan, snapshot(details, scan, former, trouble)
 
 
 class _News:
-    """Devices that messages told of since the last look. `trouble`: why no message can arrive, "" if all is well."""
+    """Devices that messages told of since the last look. `trouble`: why no message can arrive, "" if all is well.
+
+    settled: devices of which udev told since that look.
+    """
 
     def __init__(self, link: socket.socket | None, trouble: str = "") -> None:
         self._link = link
         self.trouble = trouble
-        self._devices: set[Uevent | None] = set()  # None: there may have been messages that nobody can tell of
+        self.settled: frozenset[str] = frozenset()
+        self._heard: dict[str, Pending] = {}
+        self._unread: list[Uevent] = []
         self._arrived = asyncio.Event()
 
     def forget(self) -> None:
         """Drop what arrived: whatever it told is read from sysfs right after this."""
         self.receive()
-        self._devices.clear()
+        self.settled = frozenset()
+        self._heard.clear()
+        self._unread.clear()
         self._arrived.clear()
 
     def receive(self) -> None:
@@ -98,21 +134,37 @@ class _News:
             except BlockingIOError:
                 return
             except OSError as error:
-                self._note(None)
+                self._note(_LOST)
                 if error.errno != errno.ENOBUFS:  # the kernel dropped messages, later ones will come
                     self.close(f"the kernel's device messages cannot be read: {error}")
                 continue
-            if sender[1]:  # sent to a group, which takes privileges; anybody may send to a single socket
-                self._note(parse_uevent(message))
+            event = parse_uevent(message)
+            if sender[1] and event is not None:  # sent to a group, which takes privileges; anybody may send to a single socket
+                self._note(event)
 
     async def wait(self, concerns: Callable[[Uevent], bool]) -> None:
         """Wait until there is a message that concerns us, or one that we cannot tell of."""
-        while True:
+        while not self.sort(concerns):
             await self._arrived.wait()
-            devices, self._devices = self._devices, set()
             self._arrived.clear()
-            if any(device is None or concerns(device) for device in devices):
-                return
+
+    @property
+    def waiting(self) -> tuple[Pending, ...]:
+        """What the kernel told that concerns us, by the last message of each device."""
+        return tuple(self._heard.values())
+
+    def sort(self, concerns: Callable[[Uevent], bool]) -> bool:
+        """Sort messages into those of the kernel and those of udev; tell whether there was one that concerns us."""
+        events, self._unread = self._unread, []
+        concerning = [event for event in events if event is _LOST or concerns(event)]
+        for event in concerning:
+            if event.settled:
+                self.settled |= {event.devpath}
+            else:
+                self.settled -= {event.devpath}
+                before = self._heard.get(event.devpath)
+                self._heard[event.devpath] = Pending(event, before.before if before else _version(event.record))
+        return bool(concerning)
 
     def close(self, trouble: str = "") -> None:
         """Listen no longer."""
@@ -122,8 +174,11 @@ class _News:
             self._link.close()
             self._link = None
 
-    def _note(self, device: Uevent | None) -> None:
-        self._devices.add(device)
+    def _note(self, event: Uevent) -> None:
+        if len(self._unread) < _MOST_PENDING:
+            self._unread.append(event)
+        elif self._unread[-1] is not _LOST:
+            self._unread.append(_LOST)
         self._arrived.set()
 
 
@@ -133,7 +188,7 @@ def _open() -> _News:
     except OSError as error:
         return _News(None, f"no socket for the kernel's device messages, devices are looked for now and then: {error}")
     try:
-        link.bind((0, _GROUPS))
+        link.bind((0, _KERNEL_GROUP | _UDEV_GROUP if _hears_udev() else _KERNEL_GROUP))
     except OSError as error:
         link.close()
         return _News(None, f"the kernel's device messages are not permitted, devices are looked for now and then: {error}")
@@ -150,6 +205,39 @@ def _listen() -> Generator[_News, None, None]:
         yield news
     finally:
         news.close()
+
+
+def _hears_udev() -> bool:
+    """Tell whether udev's messages can be the host's: in its network namespace, where udev runs. Elsewhere anybody could send them."""
+    return (_RUN / "control").exists() and (
+        _inode("self", "net") == _HOST_NETWORK
+        or (_inode("self", "pid") == _HOST_PROCESSES and _inode("self", "net") == _inode("1", "net") != 0)
+    )
+
+
+def _inode(process: str, kind: str) -> int:
+    try:
+        return Path("/proc", process, "ns", kind).stat().st_ino
+    except OSError:
+        return 0
+
+
+def _database(records: Iterable[str]) -> Database:
+    """Look at udev's files. A few calls that never block, so they are made in place."""
+    if not (_RUN / "control").exists():
+        return Database()
+    versions = ((record, _version(record)) for record in records)
+    found = {record: version for record, version in versions if version is not None}
+    return Database(active=True, busy=(_RUN / "queue").exists(), records=found)
+
+
+def _version(record: str) -> Version | None:
+    """Identify the version of a device's record in udev's database, which udev replaces as a whole."""
+    try:
+        found = (_RUN / "data" / record).stat() if record else None
+    except (OSError, ValueError):
+        return None
+    return (found.st_mtime_ns, found.st_ino) if found else None
 
 
 class _Values(Protocol):
@@ -173,44 +261,54 @@ class _Device(Protocol):
     attributes: _Values
 
 
-def scan_devices(rules: Iterable[Rule]) -> Scan:
-    """Read sysfs once: all names, and of devices that may match (and their ancestors) what the rules look at. Blocks."""
-    rules = tuple(rules)
-    reader = _Reader(names(rules, (Key.ATTR, Key.ATTRS)), names(rules, (Key.ENV,)))
-    present: set[str] = set()
-    candidates: list[str] = []
-    devices: dict[str, KernelDevice] = {}
+def scan_devices(details: UdevDetails, *, everything: bool = False) -> Scan:
+    """Read sysfs once: all names, and of devices that may match (and their ancestors) what rules and descriptions look at. Blocks.
+
+    everything: take all devices for candidates, those too that no rule can select, as it takes to explain why.
+    Raises DiscoveryError if libudev or sysfs cannot be read.
+    """
     try:
+        reader = _Reader(details)
+        present: set[str] = set()
+        candidates: list[str] = []
         for device in cast("Iterable[_Device]", pyudev.Enumerator(pyudev.Context())):
             present.add(device.device_path)
-            if may_match(rules, device.device_path, device.subsystem or ""):
+            if everything or may_match(details.rules, device.device_path, device.subsystem or ""):
                 candidates.append(device.device_path)
-                reader.add_line(device, devices)
+                reader.add_line(device)
     except ImportError as error:
         raise DiscoveryError(f"libudev cannot be loaded (Debian and Ubuntu: apt-get install libudev1): {error}") from error
     except OSError as error:
         raise DiscoveryError(f"sysfs cannot be listed: {error}") from error
-    return Scan(frozenset(present), tuple(candidates), devices)
+    return reader.complete(Scan(frozenset(present), tuple(candidates), reader.devices))
 
 
 class _Reader:
     """Turns libudev's devices into plain values with the attributes and properties that are asked for."""
 
-    def __init__(self, attributes: frozenset[str], properties: frozenset[str]) -> None:
-        self._attributes = attributes
-        self._properties = properties
+    def __init__(self, details: UdevDetails) -> None:
+        self._details = details
+        self._attributes = names(details.rules, (Key.ATTR, Key.ATTRS))
+        self._properties = names(details.rules, (Key.ENV,))
+        self._sources: dict[str, _Device] = {}
+        self.devices: dict[str, KernelDevice] = {}
 
-    def add_line(self, device: _Device, devices: dict[str, KernelDevice]) -> None:
+    def add_line(self, device: _Device) -> None:
         """Add a device and its ancestors, up to the first that is known."""
         current: _Device | None = device
-        while current is not None and current.device_path not in devices:
+        while current is not None and current.device_path not in self.devices:
             parent = current.parent
-            devices[current.device_path] = self._read(current, parent)
+            self._sources[current.device_path] = current
+            self.devices[current.device_path] = self._read(current, parent)
             current = parent
 
+    def complete(self, scan: Scan) -> Scan:
+        """Read of selected devices, and of their ancestors, what tells them apart, too."""
+        chosen = selected(self._details.rules, scan)
+        wanted = {device.devpath for devpath in chosen for device in line(scan.devices, devpath)}
+        return attrs.evolve(scan, devices={**scan.devices, **{devpath: self._identified(scan.devices[devpath]) for devpath in wanted}})
+
     def _read(self, device: _Device, parent: _Device | None) -> KernelDevice:
-        attributes = ((name, device.attributes.get(name)) for name in self._attributes)
-        properties = ((name, device.properties.get(name)) for name in self._properties)
         return KernelDevice(
             devpath=device.device_path,
             subsystem=device.subsystem or "",
@@ -218,6 +316,30 @@ class _Reader:
             node=device.device_node or "",
             parent=parent.device_path if parent is not None else "",
             tags=frozenset(device.tags),
-            properties={name: value for name, value in properties if value is not None},
-            attributes={name: value.decode(errors="replace") for name, value in attributes if value is not None},
+            properties=_texts(device, self._properties),
+            attributes=_values(device, self._attributes),
         )
+
+    def _identified(self, device: KernelDevice) -> KernelDevice:
+        source = self._sources[device.devpath]
+        return attrs.evolve(
+            device,
+            properties={**device.properties, **_texts(source, IDENTITY_PROPERTIES)},
+            attributes={**device.attributes, **_values(source, IDENTITY_ATTRIBUTES)},
+            iommu_group=_iommu_group(device.devpath) if self._details.passthrough.vfio else "",
+        )
+
+
+def _texts(device: _Device, keys: Iterable[str]) -> dict[str, str]:
+    return {key: value for key in keys if (value := device.properties.get(key)) is not None}
+
+
+def _values(device: _Device, keys: Iterable[str]) -> dict[str, str]:
+    return {key: value.decode("utf-8", "surrogateescape") for key in keys if (value := device.attributes.get(key)) is not None}
+
+
+def _iommu_group(devpath: str) -> str:
+    try:
+        return (Path("/sys") / devpath.lstrip("/") / "iommu_group").readlink().name
+    except OSError:
+        return ""

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
 
 __all__ = ["Uevent", "parse_uevent"]
 
+_UDEV: Final = b"libudev\0"
+
 
 @frozen
 class Uevent:
-    """Which device a message is about."""
+    """Which device a message is about, and what happened to it.
+
+    action: add, remove, change, move, bind, unbind, online or offline. record: the name of the device's file in udev's database.
+    settled: whether udev sent the message, which it does when it has written its database.
+    """
 
     devpath: str
-    subsystem: str
+    subsystem: str = ""
+    action: str = ""
+    record: str = ""
+    settled: bool = False
 
 
 def parse_uevent(message: bytes) -> Uevent | None:
     """Read a message's fields, which are `KEY=value` with NUL between; None where they do not name a device.
 
-    The kernel puts `action@devpath` before them, udev a binary header; both are no fields.
+    The kernel puts `action@devpath` before them, udev a binary header that begins with `libudev`; both are no fields.
     """
-    fields = dict(part.split(b"=", 1) for part in message.split(b"\0") if b"=" in part)
-    devpath = fields.get(b"DEVPATH")
+    parts = (part.decode(errors="replace") for part in message.split(b"\0") if b"=" in part)
+    fields = dict(part.split("=", 1) for part in parts)
+    devpath = fields.get("DEVPATH")
     if devpath is None:
         return None
-    return Uevent(devpath.decode(errors="replace"), fields.get(b"SUBSYSTEM", b"").decode(errors="replace"))
+    subsystem = fields.get("SUBSYSTEM", "")
+    return Uevent(devpath, subsystem, fields.get("ACTION", ""), _record(fields, devpath, subsystem), message.startswith(_UDEV))
+
+
+def _record(fields: dict[str, str], devpath: str, subsystem: str) -> str:
+    """Give the name of a device's record in udev's database, as sd-device makes it: `b8:0`, `c1:3`, `n2`, `+usb:1-1`."""
+    major, minor, index = fields.get("MAJOR", ""), fields.get("MINOR", ""), fields.get("IFINDEX", "")
+    if major.isdecimal() and minor.isdecimal():
+        name = f"{'b' if subsystem == 'block' else 'c'}{major}:{minor}"
+    elif index.isdecimal():
+        name = f"n{index}"
+    else:
+        name = f"+{subsystem}:{devpath.rpartition('/')[2]}"
+    return "" if "/" in name else name

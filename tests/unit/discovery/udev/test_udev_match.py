@@ -13,7 +13,7 @@ from akri.core.ids import DeviceId
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.udev.details import UdevDetails
 from akri.discovery.udev.kernel import KernelDevice, Scan
-from akri.discovery.udev.match import may_concern, may_match, names, snapshot
+from akri.discovery.udev.match import may_concern, may_match, names, selected, snapshot
 from akri.discovery.udev.pattern import Pattern
 from akri.discovery.udev.rules import Condition, Key, Rule, parse_rule
 from akri.discovery.udev.uevent import Uevent
@@ -137,7 +137,7 @@ ALL = scan_of(DISK, STICK, PART, QUEUE)
 def test_a_device_becomes_its_path_and_its_node() -> None:
     answer = found(ALL, 'KERNEL=="disk"')
     node = DeviceNode("/dev/sda", "/dev/sda", "rw")
-    properties = {"UDEV_DEVPATH": "/devices/usb1/disk", "UDEV_DEVNODE": "/dev/sda"}
+    properties = {"UDEV_DEVPATH": "/devices/usb1/disk", "UDEV_DEVNODE": "/dev/sda", "UDEV_VENDOR_ID": "0bdd"}
     assert answer.devices == (Device(DeviceId("/devices/usb1/disk"), properties, device_nodes=(node,)),)
 
 
@@ -158,6 +158,7 @@ def test_groups_count_their_nodes() -> None:
         "UDEV_DEVPATH": "/devices/usb1/disk",
         "UDEV_DEVNODE_0": "/dev/sda",
         "UDEV_DEVNODE_1": "/dev/sda1",
+        "UDEV_VENDOR_ID": "0bdd",
     }
     assert [node.host_path for node in device.device_nodes] == ["/dev/sda", "/dev/sda1"]
 
@@ -171,6 +172,9 @@ def test_groups_count_their_nodes() -> None:
         ('ATTR{size}=="8"', ["/devices/usb1/disk"]),
         ('ATTR{size}=="8 "', []),
         ('ATTR{size}=="8*"', ["/devices/usb1/disk"]),
+        ('ATTR{size}==""', []),
+        ('ATTR{size}=="8|9 "', ["/devices/usb1/disk"]),
+        ('ATTR{size}=="9 |8"', []),
         ('ATTR{idVendor}!="x"', ["/devices/usb1"]),
         ('ENV{ID_FS}!="x", KERNEL=="part"', ["/devices/usb1/disk/part"]),
         ('ENV{ID_FS}=="", KERNEL=="part"', ["/devices/usb1/disk/part"]),
@@ -185,6 +189,19 @@ def test_examples(rule: str, expected: list[str]) -> None:
 def test_an_exclamation_mark_stands_for_a_slash_in_kernel_names() -> None:
     scan = scan_of(KernelDevice("/devices/cciss!c0d0", "block"))
     assert ids(found(scan, 'KERNEL=="cciss/c0d0"')) == ["/devices/cciss!c0d0"]
+
+
+def test_the_first_511_bytes_of_an_attribute_count() -> None:
+    scan = scan_of(KernelDevice("/devices/x", attributes={"long": "a" * 511 + "b"}))
+    assert ids(found(scan, 'ATTR{long}=="*a"')) == ["/devices/x"]
+    assert ids(found(scan, 'ATTR{long}=="*b"')) == []
+    assert ids(found(scan, 'ATTR{long}=="*b| "')) == []
+    assert ids(found(scan, 'ATTR{long}==" |*b"')) == ["/devices/x"]
+
+
+def test_lists_what_is_selected() -> None:
+    chosen = selected([parse_rule('KERNEL=="disk"'), parse_rule('TAG=="x"'), parse_rule('SUBSYSTEM=="block"')], ALL)
+    assert chosen == ("/devices/usb1/disk", "/devices/usb1/disk/part")
 
 
 def test_the_report_names_the_condition_that_dropped_a_device() -> None:

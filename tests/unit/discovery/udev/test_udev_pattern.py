@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akri.core.errors import InvalidValueError
 from akri.discovery.udev.pattern import Pattern
 
+VALUES = st.text("ab09-]^!/.[\\\\", max_size=6)
 LETTERS = "ab0-]^!/."
 
 
@@ -112,3 +116,57 @@ def test_patterns_with_one_text_are_equal() -> None:
 
 def test_many_stars_take_no_exponential_time() -> None:
     assert not Pattern("*a" * 40 + "b").matches("a" * 4000)
+
+
+ASCII = "ab09-]^!/.[*?\\:|"
+FNMATCH = ctypes.CDLL(None).fnmatch if sys.platform == "linux" else None
+
+
+def library_matches(text: str, value: str) -> bool:
+    """What udev does: alternatives between bars, an empty one for the empty value, the others through the C library."""
+    assert FNMATCH is not None
+    parts = text.split("|")
+    if not any(character in text for character in "*?["):
+        return value in parts
+    return any(FNMATCH(part.encode(), value.encode(), 0) == 0 if part else not value for part in parts)
+
+
+@given(
+    st.text(ASCII, max_size=10) | st.lists(st.sampled_from(["[a-b]", "[!", "[[:digit:]", "]", "*", "\\", "a", "-"])).map("".join), VALUES
+)
+@settings(max_examples=1000)
+def test_agrees_with_the_c_library(text: str, value: str) -> None:
+    if FNMATCH is None:
+        return
+    try:
+        pattern = Pattern(text)
+    except InvalidValueError:
+        return
+    assert pattern.matches(value) == library_matches(text, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "matching", "other"),
+    [
+        ("[[:digit:]]", ["7"], ["a", ""]),
+        ("[![:alpha:]_]", ["7"], ["a", "_"]),
+        ("[a\\]b]", ["]", "a"], ["\\"]),
+        ("[b-a]*", [], ["b", "a"]),
+        ("[!b-a]", ["b"], [""]),
+        ("a\\", ["a\\"], ["a"]),
+        ("*|a\\", ["a\\", ""], []),
+        ("a\\|[b]", ["b"], ["a\\", "a"]),
+        ("??", ["\u00e9"], ["a", "\u20ac"]),
+        ("[\u00e9]*", ["\u00e9"], ["e"]),
+    ],
+)
+def test_corners(text: str, matching: list[str], other: list[str]) -> None:
+    pattern = Pattern(text)
+    assert [value for value in matching + other if pattern.matches(value)] == matching
+
+
+def test_bytes_that_are_no_text_are_compared_too() -> None:
+    value = b"\xffcam".decode("utf-8", "surrogateescape")
+    assert Pattern("?cam").matches(value)
+    assert Pattern(value).matches(value)
+    assert not Pattern("cam").matches(value)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akri.core.errors import InvalidDocumentError, InvalidValueError
-from akri.discovery.udev.details import UdevDetails, parse_details
+from akri.discovery.udev.details import Passthrough, UdevDetails, parse_details, parse_properties
 from akri.discovery.udev.pattern import Pattern
 from akri.discovery.udev.rules import Condition, Key, Rule, parse_rule
 
@@ -18,7 +18,7 @@ SUPPORTED = [line.split(" ", 1) for line in (UPSTREAM / "example.rules").read_te
 UNSUPPORTED = (UPSTREAM / "example-unsupported.rules").read_text("utf-8").splitlines()
 
 NAMED = {Key.ATTR, Key.ATTRS, Key.ENV}
-VALUES = st.text(max_size=8).filter(lambda text: "[" not in text and "\\" not in text)
+VALUES = st.text(max_size=8).filter(lambda text: "[" not in text and "\0" not in text)
 NAMES = st.text(alphabet="abcXYZ_/ 0", min_size=1, max_size=6).filter(lambda text: not text.startswith("/"))
 
 
@@ -29,8 +29,8 @@ def conditions(draw: st.DrawFn) -> Condition:
 
 
 def printed(condition: Condition, gap: str) -> str:
-    value = condition.pattern.text.replace('"', '\\"')
-    return f'{condition}{gap}{"==" if condition.equal else "!="}{gap}"{value}"'
+    sign = "==" if condition.equal else "!="
+    return f"{condition}{gap}{sign}{gap}{condition.text.removeprefix(f'{condition}{sign}')}"
 
 
 @given(st.lists(conditions(), min_size=1, max_size=5), st.sampled_from([",", ", ", " ", " , ", ",\t"]), st.sampled_from(["", " "]))
@@ -110,6 +110,44 @@ def test_says_what_is_wrong_and_where(text: str, said: str) -> None:
         parse_rule(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'KERNEL=="a\"b"', 'a"b'),
+        (r'KERNEL=="a\\"b"', r"a\"b"),
+        (r'KERNEL=="a\nb"', r"a\nb"),
+        (r'KERNEL==e"a\nb\x2f\057\u00e9\U0001f600\\\"\s"', 'a\nb//\u00e9\U0001f600\\" '),
+        (r'KERNEL==e"\xc3\xa9"', "\udcc3\udca9"),
+        ('KERNEL==e""', ""),
+    ],
+)
+def test_reads_quoted_values_as_udev_does(text: str, value: str) -> None:
+    (condition,) = parse_rule(text).own
+    assert condition.pattern.text == value
+    assert parse_rule(condition.text).own == (condition,)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (r'KERNEL=="a\"', "a value in double quotes, closed"),
+        (r'KERNEL==e"a\q"', "an escape of C"),
+        (r'KERNEL==e"\U00110000"', "a character of Unicode"),
+        (r'KERNEL==e"\ud800"', "a character of Unicode"),
+        (r'KERNEL==e"\x00"', "a value without NUL"),
+        ('KERNEL=="\ud800"', "characters that UTF-8 can hold"),
+        ('ATTR{$x}=="a"', "the attribute's own name"),
+        ('ATTRS{a%k}=="a"', "the attribute's own name"),
+        ('ATTR{[net/lo]address}=="a"', "the attribute's own name"),
+        (f'KERNEL=="{"a" * 16_384}"', "rule: .*at most 16384 characters, found 16394"),
+        (f'KERNEL=="*{"a" * 1024}"', "at most 1024 bytes in an alternative, with wildcards"),
+    ],
+)
+def test_refuses_what_it_would_read_otherwise_than_udev(text: str, said: str) -> None:
+    with pytest.raises(InvalidValueError, match=said):
+        parse_rule(text)
+
+
 def test_an_environment_property_may_hold_any_name() -> None:
     assert parse_rule('ENV{a/../b name}=="?*"').own[0].name == "a/../b name"
 
@@ -122,6 +160,31 @@ def test_details_have_defaults() -> None:
 def test_details_are_read(permissions: str) -> None:
     details = parse_details({"udevRules": ['KERNEL=="a"'], "groupRecursive": True, "permissions": permissions})
     assert details == UdevDetails((parse_rule('KERNEL=="a"'),), group_recursive=True, permissions=permissions)
+
+
+def test_details_have_a_bound() -> None:
+    with pytest.raises(InvalidDocumentError, match="1001 rules are too many: expected at most 1000"):
+        parse_details({"udevRules": ['KERNEL=="a"'] * 1001})
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({}, Passthrough()),
+        ({"devicePluginResourceName": b"akri.sh/udev-gpu"}, Passthrough("akri.sh/udev-gpu")),
+        ({"vfioPassthrough": b"true", "another": b"\xff"}, Passthrough(vfio=True)),
+        ({"vfioPassthrough": b"False\n", "devicePluginResourceName": b""}, Passthrough()),
+    ],
+)
+def test_properties_are_read(properties: dict[str, bytes], expected: Passthrough) -> None:
+    assert parse_properties(properties) == expected
+
+
+def test_bad_properties_are_named_and_not_shown() -> None:
+    with pytest.raises(InvalidDocumentError) as caught:
+        parse_properties({"devicePluginResourceName": b"hidden=1", "vfioPassthrough": b"hidden"})
+    assert [problem.place for problem in caught.value.problems] == ["devicePluginResourceName", "vfioPassthrough"]
+    assert "hidden" not in str(caught.value)
 
 
 def test_every_problem_of_the_details_is_named() -> None:

@@ -1,0 +1,1 @@
+"""The udev handler against real kernel devices, and against the real udev."""
