@@ -109,7 +109,8 @@ class _Recorder:
         while True:
             begun = _CLOCK.now()
             try:
-                listing = await asyncio.wait_for(client.list(), 2.0)
+                async with asyncio.timeout(2.0):  # not wait_for, which in Python 3.11 may swallow the end of this task
+                    listing = await client.list()
                 self.recording.entries.append(Listed(_CLOCK.now(), listing))
             except (AkriError, OSError, TimeoutError):
                 self.recording.lists_failed += 1
