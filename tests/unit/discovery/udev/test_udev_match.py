@@ -87,7 +87,7 @@ def holds(condition: Condition, device: KernelDevice) -> bool:
     return bool(matching) if condition.equal else not matching
 
 
-def selected(rule: Rule, device: KernelDevice, devices: Mapping[str, KernelDevice]) -> bool:
+def selects(rule: Rule, device: KernelDevice, devices: Mapping[str, KernelDevice]) -> bool:
     ancestors = [other for path, other in devices.items() if device.devpath == path or device.devpath.startswith(f"{path}/")]
     here = all(holds(condition, device) for condition in rule.conditions if condition.key not in SINGULAR)
     above = any(all(holds(condition, one) for condition in rule.conditions if condition.key in SINGULAR) for one in ancestors)
@@ -97,7 +97,7 @@ def selected(rule: Rule, device: KernelDevice, devices: Mapping[str, KernelDevic
 @given(forests(), st.lists(rules(), max_size=3))
 def test_selects_what_udev_would(scan: Scan, some_rules: list[Rule]) -> None:
     answer = snapshot(UdevDetails(tuple(some_rules)), scan, Snapshot())
-    expected = sorted(path for path, device in scan.devices.items() if any(selected(rule, device, scan.devices) for rule in some_rules))
+    expected = sorted(path for path, device in scan.devices.items() if any(selects(rule, device, scan.devices) for rule in some_rules))
     assert ids(answer) == expected
     assert answer.report is not None
     assert answer.report.candidates == len(scan.candidates)
