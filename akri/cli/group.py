@@ -16,7 +16,7 @@ __all__ = ["ENTRY_POINTS", "CommandGroup", "cli"]
 
 ENTRY_POINTS: Final = "akri.commands"
 """Entry-point group: the name is the command's, the object a click command."""
-_OWN: Final = {"validate": EntryPoint("validate", "akri.cli.validate:validate", ENTRY_POINTS)}
+_OWN: Final = {name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in ("conformance", "discover", "validate")}
 
 
 class CommandGroup(click.Group):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["SOURCE", "BuildError", "cache_folder", "program", "program_path"]
+__all__ = ["SOURCE", "BuildError", "cache_folder", "go", "program", "program_path"]
 
 SOURCE = Path(__file__).parent / "kubernetes"
 _GO_WHEEL = "1.26.6"
@@ -55,7 +55,7 @@ def program(say: Callable[[str], None]) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     with _lock(file.parent / "lock", say):
         if not file.exists():
-            _build(_go(say), file, say)
+            _build(go(say), file, say)
     return file
 
 
@@ -132,7 +132,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
-def _go(say: Callable[[str], None]) -> Path:
+def go(say: Callable[[str], None]) -> Path:
     """A Go that is new enough, installed into the cache folder if the machine has none."""
     if _found_version():
         return Path(shutil.which("go") or "go")

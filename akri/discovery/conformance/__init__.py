@@ -1,0 +1,1 @@
+"""Tests any discovery handler, in any language, against the discovery protocol, and says what fails and why: docs/handlers.md."""
