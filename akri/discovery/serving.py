@@ -99,6 +99,7 @@ class HandlerServer:
     streams: int = field(init=False, default=0)
     registered: bool = field(init=False, default=False)
     _server: aio.Server | None = field(init=False, default=None)
+    _inode: int = field(init=False, default=0)
     _again: asyncio.Event = field(init=False, factory=asyncio.Event)
 
     async def __aenter__(self) -> Self:
@@ -111,14 +112,29 @@ class HandlerServer:
             self._socket.parent.mkdir(parents=True, exist_ok=True)
             self._socket.unlink(missing_ok=True)
             self._server = await rpc.serve(rpc.unix(self._socket), methods, most=MOST)
+            self._inode = self._socket.stat().st_ino
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End all streams and stop to listen."""
+        """End all streams and stop to listen. A socket that another handler made in the same place since stays."""
+        aside = self._follower_put_aside()
         if self._server is not None:
             await self._server.stop(grace=None)
-        if not self.place.host:
+        if aside is not None:
+            aside.replace(self._socket)
+        elif not self.place.host:
             self._socket.unlink(missing_ok=True)
+
+    def _follower_put_aside(self) -> Path | None:
+        """Keep the socket of one who took our place from gRPC, which removes the file of its socket, whoever made the one there now."""
+        if self.place.host:
+            return None
+        try:
+            if self._socket.stat().st_ino == self._inode:
+                return None
+            return self._socket.rename(self._socket.with_suffix(".aside"))
+        except OSError:
+            return None
 
     @property
     def _socket(self) -> Path:

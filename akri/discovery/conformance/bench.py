@@ -51,6 +51,15 @@ class Bench:
         """Every answer to good details so far."""
         return tuple(answer for stream in (self.watched, *self._others) for answer in stream.answers)
 
+    @property
+    def of_devices(self) -> tuple[Snapshot, ...]:
+        """The same. Raises NotTriedError if there is no device in them, for then they tell nothing."""
+        found = self.answers
+        if not any(answer.devices or answer.problems for answer in found):
+            message = "the good details found no device"
+            raise NotTriedError(message)
+        return found
+
     def question(self, details: str) -> Question:
         """Ask for other details, with the same properties."""
         return evolve(self.plan.question, details=details)

@@ -36,23 +36,23 @@ async def _readable(bench: Bench) -> str:
 
 
 async def _unique_ids(bench: Bench) -> str:
-    return duplicates(bench.answers)
+    return duplicates(bench.of_devices)
 
 
 async def _device_ids(bench: Bench) -> str:
-    return faulty_devices(bench.answers, "id")
+    return faulty_devices(bench.of_devices, "id")
 
 
 async def _properties(bench: Bench) -> str:
-    return faulty_devices(bench.answers, "properties")
+    return faulty_devices(bench.of_devices, "properties")
 
 
 async def _paths(bench: Bench) -> str:
-    return faulty_devices(bench.answers, "mounts", "deviceSpecs")
+    return faulty_devices(bench.of_devices, "mounts", "deviceSpecs")
 
 
 async def _permissions(bench: Bench) -> str:
-    return faulty_devices(bench.answers, "permissions")
+    return faulty_devices(bench.of_devices, "permissions")
 
 
 async def _stays_open(bench: Bench) -> str:
@@ -75,12 +75,12 @@ async def _several(bench: Bench, differ: Callable[[Snapshot, Snapshot], str]) ->
 
 
 async def _stable_ids(bench: Bench) -> str:
-    _ = bench.watched
+    _ = bench.of_devices
     return await _several(bench, different_ids)
 
 
 async def _stable_devices(bench: Bench) -> str:
-    _ = bench.watched
+    _ = bench.of_devices
     return await _several(bench, changed_devices)
 
 

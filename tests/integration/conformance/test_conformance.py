@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,9 @@ from akri.discovery.conformance.plan import Plan
 from akri.discovery.conformance.rules import RULES, Outcome, Verdict
 from akri.discovery.conformance.running import CHECKS, conformance
 from akri.discovery.conformance.subject import Target, endpoint_of
+from akri.discovery.snapshot import Snapshot
 from tests.integration.conformance.broken import BROKEN
-from tests.integration.conformance.handlers import LARGE, LARGE_COUNT, Behaviour, small
+from tests.integration.conformance.handlers import LARGE, LARGE_COUNT, Answer, Behaviour, Small, small
 
 PROCESS = (sys.executable, "-m", "tests.integration.conformance.process")
 # What the process of a handler breaks: the fault that it is told, the rule, and words of the finding.
@@ -141,3 +142,27 @@ async def test_a_command_that_is_none_is_named() -> None:
 async def test_a_rule_that_is_none_is_named() -> None:
     with pytest.raises(InvalidValueError, match="'no-such-rule' is not valid: expected one of waits-for-agent"):
         await conformance(Target(("true",)), PLAN, rules=["no-such-rule"])
+
+
+async def nothing(_small: Small, _details: str, _number: int) -> AsyncIterator[Answer]:
+    yield Snapshot()
+    await asyncio.Event().wait()
+
+
+async def test_without_a_device_nothing_is_said_about_devices(folder: Path) -> None:
+    async with small(folder, Behaviour(nothing)):
+        rules = [
+            "first-answer",
+            "unique-ids",
+            "device-ids",
+            "properties",
+            "paths",
+            "permissions",
+            "stable-ids",
+            "stable-devices",
+            "whole-answers",
+        ]
+        outcomes = await conformance(Target(folder=folder), PATIENT, rules=rules)
+
+    assert failed(outcomes) == {}
+    assert not_tried(outcomes) == set(rules) - {"first-answer", "whole-answers"}

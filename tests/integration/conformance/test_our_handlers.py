@@ -45,14 +45,14 @@ def wholly_kept(outcomes: tuple[Outcome, ...]) -> None:
 @pytest.mark.timeout(120)
 async def test_debug_echo_keeps_every_rule(folder: Path) -> None:
     away = folder / "away"
-    plan = Plan("descriptions: [a, b]", {}, BAD, MANY, 5000, f"echo OFFLINE > {away}", patience=30, quiet=1.5)
+    plan = Plan("descriptions: [a, b]", {}, BAD, MANY, 5000, f"echo OFFLINE > {away}; sleep 1.5; : > {away}", patience=30, quiet=1.5)
     wholly_kept(await conformance(Target((*OURS, "debug-echo", "--availability", str(away), "--poll-interval", "0.5")), plan))
 
 
 @pytest.mark.timeout(120)
 async def test_debug_echo_on_the_network_keeps_every_rule(folder: Path) -> None:
     away = folder / "away"
-    plan = Plan("descriptions: [a, b]", {}, BAD, MANY, 5000, f"echo OFFLINE > {away}", patience=30, quiet=1.5)
+    plan = Plan("descriptions: [a, b]", {}, BAD, MANY, 5000, f"echo OFFLINE > {away}; sleep 1.5; : > {away}", patience=30, quiet=1.5)
     network = ("--network", f"127.0.0.1:{free_port()}")
     wholly_kept(await conformance(Target((*OURS, "debug-echo", *network, "--availability", str(away), "--poll-interval", "0.5")), plan))
 
