@@ -13,10 +13,12 @@ from attrs import field, frozen
 
 from akri.discovery.udev.uevent import Uevent
 
-__all__ = ["LONGEST", "PAUSE", "Database", "Pending", "ready"]
+__all__ = ["AGAIN", "LONGEST", "PAUSE", "Database", "Pending", "ready"]
 
 LONGEST: Final = 3.0
 """Seconds after which we look whatever udev has not done yet."""
+AGAIN: Final = 2.0
+"""Seconds after which we look again if udev was still busy: no message tells when it has done."""
 PAUSE: Final = 0.02
 """Seconds between two looks at udev's files, and for messages that come in bursts."""
 _IDLE: Final = 0.1
@@ -37,17 +39,22 @@ class Database:
 
 @frozen
 class Pending:
-    """A device that the kernel told of. before: what its record was at that time, None without one."""
+    """A device that the kernel told of. event: the last message. before: what its record was then, None without one.
+
+    alone: whether it was the only message of the device: of several, a changed record does not say which one udev has dealt with.
+    """
 
     event: Uevent
     before: Version | None = None
+    alone: bool = True
 
 
-def ready(waiting: Iterable[Pending], settled: frozenset[str], database: Database, *, total: float, quiet: float) -> bool:
+def ready(waiting: Iterable[Pending], settled: Mapping[str, int], database: Database, *, total: float, quiet: float) -> bool:
     """Tell whether to look now: udev does not run, has dealt with everything, or has had its time.
 
-    waiting: what the kernel told. settled: devices of which udev has told since. total, quiet: seconds since the first and since
-    the last message that concerns us. A loss of messages is waited for like a device without a record: until the queue is empty.
+    waiting: what the kernel told. settled: devices of which udev has told since, and the number of its last message. total, quiet:
+    seconds since the first and since the last message that concerns us. A loss of messages is waited for like a device without
+    a record: until the queue is empty.
     """
     if not database.active or total >= LONGEST:
         return True
@@ -56,8 +63,8 @@ def ready(waiting: Iterable[Pending], settled: frozenset[str], database: Databas
     return all(_done(one, settled, database) for one in waiting)
 
 
-def _done(one: Pending, settled: frozenset[str], database: Database) -> bool:
-    if one.event.settled or one.event.action == "remove" or one.event.devpath in settled:
+def _done(one: Pending, settled: Mapping[str, int], database: Database) -> bool:
+    if one.event.action == "remove" or settled.get(one.event.devpath, -1) >= one.event.number:
         return True
     now = database.records.get(one.event.record)
-    return now is not None and now != one.before
+    return one.alone and now is not None and now != one.before

@@ -26,7 +26,7 @@ from akri.discovery.udev.details import TITLE, UdevDetails, parse_details, parse
 from akri.discovery.udev.kernel import KernelDevice, Scan, line
 from akri.discovery.udev.match import may_concern, may_match, names, selected, snapshot
 from akri.discovery.udev.rules import Key
-from akri.discovery.udev.settling import PAUSE, Database, Pending, Version, ready
+from akri.discovery.udev.settling import AGAIN, PAUSE, Database, Pending, Version, ready
 from akri.discovery.udev.uevent import Uevent, parse_uevent
 from akri.ports import Clock
 
@@ -70,17 +70,19 @@ class UdevHandler:
         with _listen() as news:
             while True:
                 news.forget()
+                # Asked before we look: what udev does meanwhile would be missed otherwise.
+                interval = min(self._poll_interval, AGAIN) if _database(()).busy else self._poll_interval
                 scan, present = await asyncio.to_thread(_look, wanted, former or Snapshot(), news.trouble)
                 if former is None or present.devices != former.devices or present.report != former.report:
                     yield present
                     former = present
-                await self._news(news, partial(may_concern, wanted.rules, scan))
+                await self._news(news, partial(may_concern, wanted.rules, scan), interval)
 
-    async def _news(self, news: _News, concerns: Callable[[Uevent], bool]) -> None:
-        """Wait for a message that concerns us, and until udev has dealt with it, for they come in bursts; or for the poll interval."""
+    async def _news(self, news: _News, concerns: Callable[[Uevent], bool], interval: float) -> None:
+        """Wait for a message that concerns us, and until udev has dealt with it, for they come in bursts; at most for the interval."""
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(news.wait(concerns))
-            timer = group.create_task(self._clock.sleep(self._poll_interval))
+            timer = group.create_task(self._clock.sleep(interval))
             await asyncio.wait((waiting, timer), return_when=asyncio.FIRST_COMPLETED)
             heard = waiting.done()
             waiting.cancel()
@@ -107,13 +109,13 @@ def _look(details: UdevDetails, former: Snapshot, trouble: str) -> tuple[Scan, S
 class _News:
     """Devices that messages told of since the last look. `trouble`: why no message can arrive, "" if all is well.
 
-    settled: devices of which udev told since that look.
+    settled: devices of which udev told since that look, and the number of its last message.
     """
 
     def __init__(self, link: socket.socket | None, trouble: str = "") -> None:
         self._link = link
         self.trouble = trouble
-        self.settled: frozenset[str] = frozenset()
+        self.settled: dict[str, int] = {}
         self._heard: dict[str, Pending] = {}
         self._unread: list[Uevent] = []
         self._arrived = asyncio.Event()
@@ -121,7 +123,7 @@ class _News:
     def forget(self) -> None:
         """Drop what arrived: whatever it told is read from sysfs right after this."""
         self.receive()
-        self.settled = frozenset()
+        self.settled.clear()
         self._heard.clear()
         self._unread.clear()
         self._arrived.clear()
@@ -159,11 +161,10 @@ class _News:
         concerning = [event for event in events if event is _LOST or concerns(event)]
         for event in concerning:
             if event.settled:
-                self.settled |= {event.devpath}
+                self.settled[event.devpath] = event.number
             else:
-                self.settled -= {event.devpath}
-                before = self._heard.get(event.devpath)
-                self._heard[event.devpath] = Pending(event, before.before if before else _version(event.record))
+                alone = event.devpath not in self._heard
+                self._heard[event.devpath] = Pending(event, _version(event.record), alone)
         return bool(concerning)
 
     def close(self, trouble: str = "") -> None:

@@ -9,6 +9,7 @@ from attrs import frozen
 __all__ = ["Uevent", "parse_uevent"]
 
 _UDEV: Final = b"libudev\0"
+_DIGITS: Final = 20
 
 
 @frozen
@@ -16,7 +17,8 @@ class Uevent:
     """Which device a message is about, and what happened to it.
 
     action: add, remove, change, move, bind, unbind, online or offline. record: the name of the device's file in udev's database.
-    settled: whether udev sent the message, which it does when it has written its database.
+    settled: whether udev sent the message, which it does when it has written its database. number: the kernel counts its messages,
+    and udev repeats the number of the one that it has dealt with.
     """
 
     devpath: str
@@ -24,6 +26,7 @@ class Uevent:
     action: str = ""
     record: str = ""
     settled: bool = False
+    number: int = 0
 
 
 def parse_uevent(message: bytes) -> Uevent | None:
@@ -37,7 +40,15 @@ def parse_uevent(message: bytes) -> Uevent | None:
     if devpath is None:
         return None
     subsystem = fields.get("SUBSYSTEM", "")
-    return Uevent(devpath, subsystem, fields.get("ACTION", ""), _record(fields, devpath, subsystem), message.startswith(_UDEV))
+    number = fields.get("SEQNUM", "")
+    return Uevent(
+        devpath,
+        subsystem,
+        fields.get("ACTION", ""),
+        _record(fields, devpath, subsystem),
+        settled=message.startswith(_UDEV),
+        number=int(number) if number.isdecimal() and len(number) <= _DIGITS else 0,
+    )
 
 
 def _record(fields: dict[str, str], devpath: str, subsystem: str) -> str:

@@ -30,16 +30,23 @@ def refused() -> str:
     return ""
 
 
-def in_namespace(module: str, question: object, seconds: float) -> dict[str, object]:
-    """Run a module's main in namespaces of its own; the question goes in and the answer comes out as JSON."""
-    command = [*_UNSHARE, sys.executable, "-m", module]
+def in_namespace(module: str, question: object, seconds: float, *, network: bool = True) -> dict[str, object]:
+    """Run a module's main in namespaces of its own; the question goes in and the answer comes out as JSON.
+
+    network: whether it has a network namespace of its own, too.
+    """
+    unshare = [part for part in _UNSHARE if network or part != "--net"]
+    command = [*unshare, sys.executable, "-m", module]
     done = subprocess.run(command, cwd=_ROOT, input=json.dumps(question), capture_output=True, text=True, check=False, timeout=seconds)
     assert done.returncode == 0, done.stderr[-4000:]
     return cast("dict[str, object]", json.loads(done.stdout.splitlines()[-1]))
 
 
-def prepare() -> None:
-    """Give this process's mount namespace a /run, a /dev and a sysfs of its own, and no rules but those in RULES."""
+def prepare(*, network: bool = True) -> None:
+    """Give this process's mount namespace a /run and a /dev of its own, and no rules but those in RULES.
+
+    network: whether the process has a network namespace of its own, which its sysfs then shows.
+    """
     for folder in (Path("/run"), *_PACKAGED):
         if folder.is_dir():
             _mount("-t", "tmpfs", "akri-test", str(folder))
@@ -50,8 +57,8 @@ def prepare() -> None:
     # A copy: udev makes and changes nodes and links.
     subprocess.run(["cp", "--archive", "--one-file-system", "/dev/.", str(nodes)], check=True, timeout=30)
     _mount("--move", str(nodes), "/dev")
-    _mount("-t", "sysfs", "akri-test", "/sys")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
+    if network:
+        _mount("-t", "sysfs", "akri-test", "/sys")
 
 
 def _mount(*arguments: str) -> None:

@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from akri.discovery.udev.uevent import Uevent, parse_uevent
 
-KERNEL = b"add@/devices/virtual/block/loop8\0ACTION=add\0DEVPATH=/devices/virtual/block/loop8\0SUBSYSTEM=block\0MAJOR=7\0MINOR=8\0"
+KERNEL = (
+    b"add@/devices/virtual/block/loop8\0ACTION=add\0DEVPATH=/devices/virtual/block/loop8\0SUBSYSTEM=block\0MAJOR=7\0MINOR=8\0SEQNUM=77\0"
+)
 UDEV = b"libudev\0\xfe\xed\xca\xfe\x28\0\0\0\x28\0\0\0" + KERNEL.partition(b"\0")[2]
 
 
 @pytest.mark.parametrize(("message", "settled"), [(KERNEL, False), (UDEV, True)], ids=["kernel", "udev"])
 def test_names_the_device_and_who_tells(message: bytes, settled: bool) -> None:
-    assert parse_uevent(message) == Uevent("/devices/virtual/block/loop8", "block", "add", "b7:8", settled)
+    assert parse_uevent(message) == Uevent("/devices/virtual/block/loop8", "block", "add", "b7:8", settled, 77)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,13 @@ def test_names_the_record_in_the_database_of_udev(fields: bytes, record: str) ->
     event = parse_uevent(b"DEVPATH=/devices/a=b\0" + fields)
     assert event is not None
     assert event.record == record
+
+
+@pytest.mark.parametrize("number", [b"", b"x", b"-1", b"9" * 21])
+def test_a_strange_number_is_none(number: bytes) -> None:
+    event = parse_uevent(b"DEVPATH=/devices/a\0SEQNUM=" + number)
+    assert event is not None
+    assert event.number == 0
 
 
 def test_a_value_may_hold_an_equals_sign_and_a_subsystem_may_be_missing() -> None:
