@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
+from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AdmissionError
 from akri.core.ids import ObjectKey, ResourceName
 from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.deviceplugin.faults import Faults
 from akri.deviceplugin.manager import DeviceManager
-from akri.clock import SystemClock
 from akri.ports import Clock
 
 __all__ = ["FakeKubelet", "pod"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
@@ -14,7 +15,6 @@ from akri.deviceplugin.host import KUBELET_SOCKET, PluginHost
 from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.deviceplugin.transport import call, connect, serve, stream_method, unary_method
 from akri.deviceplugin.wire import DeviceIds
-from akri.platforms.local.clock import SystemClock
 
 if TYPE_CHECKING:
     from grpc import aio

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from akri.clock import SystemClock
 from akri.core.errors import AdmissionError
 from akri.core.ids import ObjectKey
 from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.deviceplugin.pod_resources import PodResourcesClient
-from akri.platforms.local.clock import SystemClock
 from tests.cluster.admin import Admin, Manifest, RequestError
 from tests.cluster.containers import Container
 from tests.cluster.images import BUSYBOX

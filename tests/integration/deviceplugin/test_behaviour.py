@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AdmissionError, ClaimRefusedError
 from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
 from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.deviceplugin.wire import DeviceIds
-from akri.platforms.local.clock import SystemClock
 from akri.testing.kubelet import pod
 from tests.integration.deviceplugin.agent import Agent, devices, listed, until, until_listed
 from tests.integration.deviceplugin.driver import Driver

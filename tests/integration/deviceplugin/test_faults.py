@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AdmissionError, ClaimRefusedError, KubeletError
 from akri.core.ids import ResourceName
@@ -18,7 +19,6 @@ from akri.deviceplugin.manager import Resource
 from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.deviceplugin.transport import call, connect, serve
 from akri.deviceplugin.wire import DeviceIds
-from akri.platforms.local.clock import SystemClock
 from akri.testing.clock import VirtualClock
 from akri.testing.kubelet import FakeKubelet, pod
 from tests.integration.deviceplugin.agent import Agent, devices, until

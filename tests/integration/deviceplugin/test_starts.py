@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
+from akri.clock import SystemClock
 from akri.core.errors import AdmissionError, KubeletError
 from akri.core.ids import ObjectKey, PluginDeviceId
 from akri.deviceplugin import wire
 from akri.deviceplugin.host import KUBELET_SOCKET
 from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.deviceplugin.transport import call, connect
-from akri.platforms.local.clock import SystemClock
 from akri.testing.kubelet import pod
 from tests.integration.deviceplugin.agent import ALL_OPTIONS, Agent, RawPlugin, answer, devices, listed, until_listed
 from tests.integration.deviceplugin.driver import Driver
