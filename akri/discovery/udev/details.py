@@ -8,16 +8,18 @@ from typing import Final
 
 from attrs import frozen
 
-from akri.core.errors import InvalidDocumentError, Problem
+from akri.core.errors import InvalidDocumentError, InvalidValueError, Problem
 from akri.discovery.fields import Fields
 from akri.discovery.udev.rules import Rule, parse_rule
 
-__all__ = ["MAXIMUM_RULES", "TITLE", "Passthrough", "UdevDetails", "parse_details", "parse_properties"]
+__all__ = ["MAXIMUM_RULES", "MAXIMUM_TEXT", "TITLE", "Passthrough", "UdevDetails", "parse_details", "parse_properties"]
 
 TITLE: Final = "udev discovery details"
 """What errors call the text."""
 MAXIMUM_RULES: Final = 1000
 """Rules of one Configuration."""
+MAXIMUM_TEXT: Final = 65_536
+"""Characters of all its rules together: what it takes to judge every device of a machine by them grows with their length."""
 _PERMISSIONS: Final = ("r", "w", "m", "rw", "rm", "rwm", "wm")
 _RESOURCE: Final = "devicePluginResourceName"
 _VFIO: Final = "vfioPassthrough"
@@ -54,8 +56,17 @@ class UdevDetails:
 def parse_details(document: object) -> UdevDetails:
     """Read udevRules, groupRecursive and permissions; raise InvalidDocumentError with every problem of every rule."""
     fields = Fields(TITLE, document)
+    length = 0
+
+    def read_rule(text: str) -> Rule:
+        nonlocal length
+        length += len(text)
+        if length > MAXIMUM_TEXT:
+            raise InvalidValueError("rule", text, f"at most {MAXIMUM_TEXT} characters in all rules together")
+        return parse_rule(text)
+
     details = UdevDetails(
-        fields.texts("udevRules", parse_rule),
+        fields.texts("udevRules", read_rule),
         fields.flag("groupRecursive", default=False),
         fields.choice("permissions", _PERMISSIONS, "rwm"),
     )

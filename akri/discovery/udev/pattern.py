@@ -62,8 +62,21 @@ def _bracket(text: bytes, start: int) -> tuple[bytes, int]:
             raise _UnreadableError
         members |= _members(found)
         position = found.end()
-    allowed = sorted(frozenset(range(256)) - members if negated else members)
-    return (b"[" + b"".join(b"\\x%02x" % code for code in allowed) + b"]" if allowed else _NEVER), position + 1
+    if not members:
+        return (b"." if negated else _NEVER), position + 1
+    return b"[" + (b"^" if negated else b"") + _ranges(sorted(members)) + b"]", position + 1
+
+
+def _ranges(codes: list[int]) -> bytes:
+    """Write codes as ranges: patterns with many brackets would take long to compile otherwise."""
+    pieces: list[bytes] = []
+    first = last = codes[0]
+    for code in [*codes[1:], -1]:
+        if code != last + 1:
+            pieces.append(b"\\x%02x" % first if first == last else b"\\x%02x-\\x%02x" % (first, last))
+            first = code
+        last = code
+    return b"".join(pieces)
 
 
 def _members(found: re.Match[bytes]) -> frozenset[int]:

@@ -65,7 +65,8 @@ class UdevHandler:
         properties: devicePluginResourceName and vfioPassthrough are used.
         """
         passthrough = parse_properties(properties)
-        wanted = attrs.evolve(parse_details(await read_document_aside(TITLE, details)), passthrough=passthrough)
+        document = await read_document_aside(TITLE, details)
+        wanted = attrs.evolve(await asyncio.to_thread(parse_details, document), passthrough=passthrough)
         former: Snapshot | None = None
         with _listen() as news:
             while True:

@@ -162,6 +162,13 @@ def test_details_are_read(permissions: str) -> None:
     assert details == UdevDetails((parse_rule('KERNEL=="a"'),), group_recursive=True, permissions=permissions)
 
 
+def test_all_rules_together_have_a_bound() -> None:
+    long = f'KERNEL=="{"a" * 16_000}"'
+    assert len(parse_details({"udevRules": [long] * 4}).rules) == 4
+    with pytest.raises(InvalidDocumentError, match=r"udevRules\[4\]: .*at most 65536 characters in all rules together"):
+        parse_details({"udevRules": [long] * 5})
+
+
 def test_details_have_a_bound() -> None:
     with pytest.raises(InvalidDocumentError, match="1001 rules are too many: expected at most 1000"):
         parse_details({"udevRules": ['KERNEL=="a"'] * 1001})
