@@ -66,8 +66,9 @@ def _in_order(answer: Snapshot) -> list[str]:
 def different_ids(first: Snapshot, second: Snapshot) -> str:
     """Say in what the ids of two answers differ."""
     one, two = ({device.id for device in answer.devices} for answer in (first, second))
-    parts = [f"only {where} {_listed(sorted(map(short, ids)))}" for where, ids in (("the one", one - two), ("the other", two - one)) if ids]
-    return f"of {len(one)} and {len(two)} ids, in {', in '.join(parts)}" if parts else ""
+    sides = (("the one", one - two), ("the other", two - one))
+    parts = [f"only in {where}: {_listed(sorted(map(short, ids)))}" for where, ids in sides if ids]
+    return f"of {len(one)} and {len(two)} ids {', '.join(parts)}" if parts else ""
 
 
 def changed_devices(first: Snapshot, second: Snapshot) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
@@ -21,6 +22,7 @@ __all__ = ["HANDLERS", "Settings", "read_settings"]
 HANDLERS: Final[Mapping[str, HandlerName]] = {"debug-echo": HandlerName("debugEcho"), "udev": HandlerName("udev")}
 """What can be served: the word on the command line, and what Configurations call it."""
 _MOST_PORT: Final = 65535
+_WITH_PORT: Final = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[^:]*))?")
 _TRUE: Final = frozenset({"1", "true", "yes"})
 _FALSE: Final = frozenset({"0", "false", "no"})
 _T = TypeVar("_T")
@@ -114,17 +116,13 @@ def _folder(value: str, name: str) -> Path:
 
 def _address(value: str, name: str) -> tuple[str, int]:
     """Read `10.1.2.3`, `10.1.2.3:10000`, `fd00::1` or `[fd00::1]:10000`."""
-    host, port = value, ""
-    if value.startswith("["):
-        host, _, port = value[1:].partition("]")
-        port = port.removeprefix(":")
-    elif value.count(":") == 1:
-        host, _, port = value.partition(":")
+    matched = _WITH_PORT.fullmatch(value)
+    host, port = (matched["bracketed"] or matched["host"], matched["port"]) if matched else (value, None)
     try:
         address = ipaddress.ip_address(host)
     except ValueError as error:
         raise InvalidValueError(name, value, "an IP address of this machine, or with a port 10.1.2.3:10000, [fd00::1]:10000") from error
-    return str(address), _port(port, name) if port else DEFAULT_PORT
+    return str(address), DEFAULT_PORT if port is None else _port(port, name)
 
 
 def _port(value: str, name: str) -> int:

@@ -144,7 +144,7 @@ BROKEN: Final[Mapping[str, Broken]] = {
     "makes up ids": Broken("stable-ids", "'a-", Behaviour(_numbered_ids)),
     "writes the time into a property": Broken("stable-devices", "'TIME' was '", Behaviour(_numbered_properties)),
     "does not look again": Broken("change-told", "nothing within", Behaviour(_deaf), ("whole-answers",), change=True),
-    "sends differences": Broken("whole-answers", "only the other 'a'; 'b'", Behaviour(_differences), change=True),
+    "sends differences": Broken("whole-answers", "only in the other: 'a'; 'b'", Behaviour(_differences), change=True),
     "sends one device at a time": Broken("whole-answers", "of 1 and 1 ids", _always(Snapshot((_A,)), Snapshot((_B,)))),
     "fails for bad details": Broken("bad-details", "not INVALID_ARGUMENT, but rpc error: code = Internal", Behaviour(refuse=_other_status)),
     "takes bad details": Broken(
