@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +23,16 @@ COVERED: Final[Mapping[str, tuple[str, str]]] = {
     "./dev bench": ("tests/guards/test_dev.py", "bench"),
     "./dev mutate": ("tests/guards/test_dev.py", "mutate"),
     "./dev help": ("tests/guards/test_dev.py", "help"),
+    "cd samples/handlers/go && go build -o folder-handler .": ("tests/integration/conformance/go_handler.py", '"build"'),
+    """akri conformance --details '{"folder": "/run/cameras"}' -- ./folder-handler""": (
+        "tests/integration/conformance/test_our_handlers.py",
+        "folder_handler()",
+    ),
     "akri up -f echo.yaml": ("tests/integration/standalone/test_up.py", '"up"'),
 }
 """Commands that are too long for a page's test: the file that runs each, and words in it that show so."""
+_GO: Final = ROOT / "samples" / "handlers" / "go" / "main.go"
+_SERVED: Final = "served"
 _FENCE: Final = re.compile(r"^```(?P<kind>[\w-]*)(?P<more>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE: Final = re.compile(r"^# (?P<name>[\w-]+\.(?:yaml|py))$")
 _PROMPT: Final = "$ "
@@ -35,12 +42,13 @@ _EXIT: Final = re.compile(r"  # exit (?P<code>\d+)$")
 
 @frozen
 class Example:
-    """One fenced block: its kind, what is in it, and the line of the page where it starts."""
+    """One fenced block: its kind, what is in it, and the line of the page where it starts. more: words after the kind."""
 
     page: Path
     line: int
     kind: str
     body: str
+    more: str = ""
 
     def __str__(self) -> str:
         """Print where it is."""
@@ -55,7 +63,10 @@ def pages() -> list[Path]:
 def examples(page: Path) -> list[Example]:
     """Fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    return [Example(page, text.count("\n", 0, found.start()) + 1, found["kind"], found["body"]) for found in _FENCE.finditer(text)]
+    return [
+        Example(page, text.count("\n", 0, found.start()) + 1, found["kind"], found["body"], found["more"].strip())
+        for found in _FENCE.finditer(text)
+    ]
 
 
 def run_page(page: Path, folder: Path) -> None:
@@ -67,20 +78,27 @@ def run_page(page: Path, folder: Path) -> None:
         match example.kind:
             case "env":
                 environment = dict(line.split("=", 1) for line in example.body.splitlines())
+            case "python" if example.more == _SERVED:
+                _check_served(example, found)
             case "python":
                 expected = following.body if following and following.kind == "text" else None
                 _run_python(example, folder, environment, expected)
-            case "console":
-                _run_console(example, folder)
-            case "yaml":
-                _check_yaml(example, folder)
-            case "sh":
-                uncovered = [line for line in example.body.splitlines() if _command(line) not in COVERED]
-                assert not uncovered, f"{example}: no test runs {uncovered}: use console, or name the test in COVERED"
-            case "text":
-                pass
             case kind:
-                raise AssertionError(f"{example}: examples of kind {kind!r} are not tested: docs/index.md lists those that are")
+                assert kind in _CHECKS, f"{example}: examples of kind {kind!r} are not tested: docs/index.md lists those that are"
+                _CHECKS[kind](example, folder)
+
+
+def _check_shell(example: Example, _folder: Path) -> None:
+    uncovered = [line for line in example.body.splitlines() if _command(line) not in COVERED]
+    assert not uncovered, f"{example}: no test runs {uncovered}: use console, or name the test in COVERED"
+
+
+def _check_go(example: Example, _folder: Path) -> None:
+    assert example.body in _GO.read_text(encoding="utf-8"), f"{example}: is not a part of {_GO.name}"
+
+
+def _show(_example: Example, _folder: Path) -> None:
+    """Text is compared with what the block before it prints."""
 
 
 def _command(line: str) -> str:
@@ -108,6 +126,14 @@ def run_command(command: list[str], folder: Path, environment: Mapping[str, str]
         check=False,
         timeout=50,
     )
+
+
+def _check_served(example: Example, page: Sequence[Example]) -> None:
+    """A program that runs until it is stopped is kept, and a console of the page runs it."""
+    name = _FILE.match(example.body.partition("\n")[0])
+    assert name is not None, f"{example}: a served program needs a file name in its first line"
+    compile(example.body, name["name"], "exec")
+    assert any(one.kind == "console" and f"python {name['name']}" in one.body for one in page), f"{example}: no console runs it"
 
 
 def _run_python(example: Example, folder: Path, environment: Mapping[str, str], expected: str | None) -> None:
@@ -140,3 +166,13 @@ def _check_yaml(example: Example, folder: Path) -> None:
     file.write_text(example.body, encoding="utf-8")
     done = run_command(["akri", "validate", file.name], folder)
     assert done.returncode == 0, f"{example}: {shlex.join(['akri', 'validate'])}\n{done.stdout}"
+
+
+_CHECKS: Final[Mapping[str, Callable[[Example, Path], None]]] = {
+    "console": _run_console,
+    "go": _check_go,
+    "sh": _check_shell,
+    "text": _show,
+    "yaml": _check_yaml,
+}
+"""What is done with the kinds of examples that need nothing but themselves."""

@@ -31,6 +31,8 @@ BROKEN = {
     "console output": "```console\n$ echo a\nb\n```\n",
     "invalid Configuration": "```yaml\napiVersion: akri.sh/v0\nkind: Configuration\nmetadata:\n  name: a\nspec: {}\n```\n",
     "command that nothing runs": "```sh\nrm -rf build\n```\n",
+    "Go that is in no program": "```go\nfunc nowhere() {}\n```\n",
+    "served program that nothing runs": "```python served\n# a.py\nprint(1)\n```\n",
     "unknown kind": "```rust\nfn main() {}\n```\n",
 }
 
