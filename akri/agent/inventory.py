@@ -38,7 +38,9 @@ _logger = logging.getLogger(__name__)
 _AT_ONCE: Final = 32
 """Requests of one node that are under way at the same time."""
 _GATHER: Final = 0.05
-"""Seconds in which answers are gathered into one round while requests of a Configuration are under way."""
+"""Seconds in which answers are gathered into one round while requests of a Configuration are under way; or, where a round takes long,"""
+_REST: Final = 4.0
+"""so many times as long as the last one took: creating 10,000 Instances must not mean to look at 10,000 of them after every few."""
 _FAR: Final = 3600.0
 
 
@@ -91,7 +93,7 @@ class Inventory:
 
     def _ready(self, now: float) -> set[ObjectKey]:
         asked = self.state.changed | {key for key, due in self._due.items() if due <= now}
-        if asked:
+        if any(self._not_before.get(key, now) <= now for key in asked):
             asked |= self._find_collisions()
         late = {key for key in asked if self._not_before.get(key, now) > now}
         self.state.changed = late
@@ -132,12 +134,14 @@ class Inventory:
     def _round(self, group: asyncio.TaskGroup, key: ObjectKey) -> None:
         self._due.pop(key, None)
         self._not_before.pop(key, None)
+        began = self.clock.now()
         try:
             self._decide(group, key)
             self.offers.update(key, refused=key in self.refused)
         finally:
             if key in self._busy.values():
-                self._not_before[key] = self.clock.now() + _GATHER
+                now = self.clock.now()
+                self._not_before[key] = now + max(_GATHER, _REST * (now - began))
 
     def _decide(self, group: asyncio.TaskGroup, key: ObjectKey) -> None:
         configuration, presence = self.state.configurations.get(key), self.discovery.presence.get(key)
@@ -164,6 +168,9 @@ class Inventory:
         served: dict[InstanceName, Device] = {}
         before = self.state.devices.get(key, {})
         for name, one in decision.serving.items():
+            if one.device is not None and one.standing is Standing.SERVED and name in before and not self._unnamed:
+                served[name] = one.device  # the usual case, of which there may be thousands
+                continue
             about = ObjectKey(key.namespace, name)
             if one.standing is not Standing.SERVED or one.device is None or about in self._unnamed:
                 self._settled.discard(about)

@@ -6,17 +6,24 @@ call an id that it does not see any more Healthy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
 
 from attrs import define, field
 
 from akri.agent.state import NodeState, Resource
 from akri.core.allocation import ByConfiguration, ByInstance, Level, advertised
+from akri.core.device import Device
 from akri.core.ids import ConfigurationName, InstanceName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.slots import SlotTable
 
 __all__ = ["Offers", "Plugins"]
+
+
+_Made: TypeAlias = tuple[SlotTable, bool]
+_NO_DEVICES: Final[Mapping[InstanceName, Device]] = MappingProxyType({})
+_NOTHING_MADE: Final[Mapping[InstanceName, _Made]] = MappingProxyType({})
 
 
 class Plugins(Protocol):
@@ -35,8 +42,8 @@ class Plugins(Protocol):
 class Offers:
     """Keeps the plugins in line with the state.
 
-    lingering: resources that are offered only because pods still use them. _seen: what each Instance's list was made from, for
-    most of them do not change when one does.
+    lingering: resources that are offered only because pods still use them. _made: for each Configuration, whether it was refused,
+    and from what its Instances' lists were made; _seen: those lists. Most of them do not change when one does.
     """
 
     state: NodeState
@@ -45,21 +52,60 @@ class Offers:
     _seen: dict[ResourceName, tuple[SlotTable, bool, Mapping[PluginDeviceId, bool]]] = field(
         factory=dict[ResourceName, tuple[SlotTable, bool, Mapping[PluginDeviceId, bool]]]
     )
+    _made: dict[ObjectKey, tuple[bool, Mapping[InstanceName, _Made]]] = field(
+        factory=dict[ObjectKey, tuple[bool, Mapping[InstanceName, _Made]]]
+    )
     _sent: dict[ResourceName, tuple[Mapping[PluginDeviceId, bool], bool]] = field(
         factory=dict[ResourceName, tuple[Mapping[PluginDeviceId, bool], bool]]
     )
 
     def update(self, configuration: ObjectKey, *, refused: bool = False) -> None:
         """Offer what the state says about one Configuration; nothing of a refused one, or of one that is gone."""
-        resources = self._resources(configuration)
-        wanted = {} if refused else {resource.name: (resource, self._devices(resource)) for resource in resources}
-        self.state.resources.update({name: resource for name, (resource, _) in wanted.items()})
-        for name, (_, devices) in wanted.items():
-            self.lingering.pop(name, None)
-            self._offer(name, devices)
-        for name, resource in list(self.state.resources.items()):
-            if resource.configuration == configuration and name not in wanted:
-                self._linger(name, resource)
+        changed = self._changed(configuration, refused=refused)
+        try:
+            self._update(configuration, changed, refused=refused)
+        except BaseException:
+            self._made.pop(configuration, None)  # the next time, everything is looked at
+            raise
+
+    def _update(self, configuration: ObjectKey, changed: Sequence[InstanceName], *, refused: bool) -> None:
+        for name in changed:
+            resource = Resource(configuration, ByInstance(name))
+            self._offer_or_linger(resource, offered=not refused and self._is_kept(configuration, name))
+        level = ByConfiguration(ConfigurationName(configuration.name))
+        resource = Resource(configuration, level)
+        wanted = not refused and configuration in self.state.configurations
+        if changed or not wanted or self.state.resources.get(resource.name) != resource:
+            self._offer_or_linger(resource, offered=wanted)
+        for lingering in [one for one, owner in self.lingering.items() if owner == configuration]:
+            self._linger(lingering, self.state.resources[lingering])
+        if configuration not in self.state.configurations:
+            del self._made[configuration]
+
+    def _changed(self, configuration: ObjectKey, *, refused: bool) -> Sequence[InstanceName]:
+        """Tell which Instances are not as they were when their resources were offered; those that are gone, too."""
+        serving, tables = self.state.devices.get(configuration, _NO_DEVICES), self.state.tables(configuration)
+        before_refused, before = self._made.get(configuration, (refused, _NOTHING_MADE))
+        made = {name: (table, name in serving) for name, table in tables.items()}
+        self._made[configuration] = refused, made
+        gone = [name for name in before if name not in made]
+        if before_refused != refused:
+            return [*made, *gone]
+        return [*(name for name, now in made.items() if _differs(before.get(name), now)), *gone]
+
+    def _is_kept(self, configuration: ObjectKey, name: InstanceName) -> bool:
+        table = self.state.tables(configuration).get(name)
+        if table is None:
+            return False
+        return name in self.state.devices.get(configuration, _NO_DEVICES) or any(True for _ in table.held())
+
+    def _offer_or_linger(self, resource: Resource, *, offered: bool) -> None:
+        if offered:
+            self.state.resources[resource.name] = resource
+            self.lingering.pop(resource.name, None)
+            self._offer(resource.name, self._devices(resource))
+        elif self.state.resources.get(resource.name) == resource:  # it may be another's by now
+            self._linger(resource.name, resource)
 
     def refresh(self, configuration: ObjectKey, names: Iterable[InstanceName]) -> None:
         """Offer again what depends on the slots of these Instances, and on what is listed: most of a Configuration does not."""
@@ -70,15 +116,6 @@ class Offers:
                 self._offer(resource.name, self._devices(resource))
         for name in [name for name, owner in self.lingering.items() if owner == configuration]:
             self._linger(name, self.state.resources[name])
-
-    def _resources(self, configuration: ObjectKey) -> list[Resource]:
-        serving = self.state.devices.get(configuration, {})
-        tables = self.state.tables(configuration)
-        kept = [name for name, table in tables.items() if name in serving or any(True for _ in table.held())]
-        resources = [Resource(configuration, ByInstance(name)) for name in kept]
-        if configuration in self.state.configurations:
-            resources.append(Resource(configuration, ByConfiguration(ConfigurationName(configuration.name))))
-        return resources
 
     def _devices(self, resource: Resource) -> Mapping[PluginDeviceId, bool]:
         tables = self.state.tables(resource.configuration)
@@ -96,8 +133,8 @@ class Offers:
     def _offer(self, name: ResourceName, devices: Mapping[PluginDeviceId, bool]) -> None:
         in_use = bool(self.state.evidence.listed_ids(name))
         if self._sent.get(name) != (devices, in_use):
-            self._sent[name] = (devices, in_use)
             self.plugins.offer(name, devices, in_use=in_use)
+            self._sent[name] = (devices, in_use)
 
     def _linger(self, name: ResourceName, resource: Resource) -> None:
         used = self.state.evidence.listed_ids(name)
@@ -111,3 +148,7 @@ class Offers:
         del self.state.resources[name]
         self.state.answered.pop(name, None)
         self.plugins.withdraw(name)
+
+
+def _differs(before: _Made | None, now: _Made) -> bool:
+    return before is None or before[0] is not now[0] or before[1] != now[1]

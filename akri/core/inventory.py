@@ -37,7 +37,8 @@ from akri.core.presence import UNSEEN, Missing, Presence, View
 __all__ = ["reconcile"]
 
 _Identity: TypeAlias = tuple[str, str | None]  # a device as Instances name it: its id, and its node unless it is shared
-_Inputs: TypeAlias = Mapping[DeviceId, tuple[Device, Instance]]
+_Known: TypeAlias = tuple[DeviceId, Device, Instance]
+_Inputs: TypeAlias = Mapping[InstanceName, _Known]
 _NO_INPUTS: Final[_Inputs] = MappingProxyType({})
 _ORDER: Final = (Update, Join, Create, Leave)
 _NO_NODE: Final = "no node is in it; the controller deletes it"
@@ -85,36 +86,50 @@ class _Draft:
         self.countdowns: list[Countdown] = []
         self.dues: list[float] = []
         self.problems: list[Problem] = []
-        self.settled: dict[DeviceId, tuple[Device, Instance]] = {}
+        self.settled: dict[InstanceName, _Known] = {}
+        self.unchanged: dict[DeviceId, _Known] = {}
 
     def index(self, published: Iterable[Instance]) -> None:
         """Take what is published in the namespace and sort what is this Configuration's by device."""
         namespace, uid = self.configuration.key.namespace, self.configuration.metadata.uid
-        self.namespace = [instance for instance in published if instance.metadata.key.namespace == namespace]
-        for instance in self.namespace:
-            if instance.owner_uid != uid:
+        settled = self._settled_before()
+        for instance in published:
+            key = instance.metadata.key
+            if key.namespace != namespace:
                 continue
-            device_id = instance.device_id
-            if device_id is None:
-                self.unmarked[instance.name] = instance
-            else:
-                identity = (device_id, None if instance.shared else instance.device_node)
-                self.by_device.setdefault(identity, []).append(instance)
+            self.namespace.append(instance)
+            known = settled.get(InstanceName(key.name))
+            if known is not None and known[2] is instance:
+                self.unchanged[known[0]] = known
+            elif instance.owner_uid == uid:
+                self._index(instance)
+
+    def _index(self, instance: Instance) -> None:
+        device_id = instance.device_id
+        if device_id is None:
+            self.unmarked[instance.name] = instance
+        else:
+            identity = (device_id, None if instance.shared else instance.device_node)
+            self.by_device.setdefault(identity, []).append(instance)
 
     def keep_present(self) -> list[Device]:
         """Serve, update and join what is seen and has an Instance; return what has none."""
         node = None if self.view.shared else self.node
-        settled = self._settled_before()
+        for id_ in self.unchanged.keys() - self.view.present.keys():
+            self._index(self.unchanged[id_][2])
         newcomers: list[Device] = []
         for id_, device in self.view.present.items():
+            known = self.unchanged.get(id_)
+            if known is not None and known[1] is device and (id_, node) not in self.by_device:
+                name = known[2].name
+                self.settled[name] = known
+                self.serving[name] = self.before.serving[name]
+                continue
+            if known is not None:
+                self._index(known[2])
             group = self.by_device.pop((id_, node), None)
             if group is None:
                 newcomers.append(device)
-                continue
-            known = settled.get(id_)
-            if known is not None and len(group) == 1 and known[0] is device and known[1] is group[0]:
-                self.settled[id_] = known
-                self.serving[group[0].name] = self.before.serving[group[0].name]
             else:
                 self._keep(group, device, None)
         return newcomers
@@ -181,12 +196,14 @@ class _Draft:
             countdowns=tuple(self.countdowns),
             problems=(*self.view.problems, *self.problems),
             next_due=min(self.dues, default=None),
-            settled=Settled(self.configuration, self.node, self.settled),
+            settled=Settled(self.configuration, self.node, self.view.shared, self.settled),
         )
 
     def _settled_before(self) -> _Inputs:
         settled = self.before.settled
-        if settled is None or settled.configuration is not self.configuration or settled.node != self.node:
+        if settled is None or settled.configuration is not self.configuration:
+            return _NO_INPUTS
+        if (settled.node, settled.shared) != (self.node, self.view.shared):
             return _NO_INPUTS
         return settled.inputs
 
@@ -206,7 +223,7 @@ class _Draft:
         elif self.node in keeper.nodes:
             changed = self._serve(keeper, device, missing.reason if missing else "")
             if not (changed or extras or missing):
-                self.settled[device.id] = (device, keeper)
+                self.settled[keeper.name] = (device.id, device, keeper)
         else:
             self._enter(keeper, missing)
         for extra in extras:
@@ -270,7 +287,7 @@ class _Draft:
     def _moved(self) -> Iterator[Moved]:
         for name, serving in self.serving.items():
             former = self.before.serving.get(name)
-            if former is None or former.device is None or serving.device is None or former.device is serving.device:
+            if former is serving or former is None or former.device is None or serving.device is None:
                 continue
             if former.device != serving.device:
                 yield Moved(name, former.device, serving.device)

@@ -131,7 +131,8 @@ class Settled:
 
     configuration: Configuration
     node: NodeName
-    inputs: Mapping[DeviceId, tuple[Device, Instance]]
+    shared: bool
+    inputs: Mapping[InstanceName, tuple[DeviceId, Device, Instance]]
 
 
 _NO_SERVING: Final[Mapping[InstanceName, Serving]] = MappingProxyType({})

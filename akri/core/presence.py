@@ -277,18 +277,23 @@ def _usable(devices: Iterable[Device], known: _Devices) -> tuple[dict[DeviceId, 
     accepted: dict[DeviceId, Device] = {}
     problems: set[Problem] = set()
     for given in devices:
-        device = known.get(given.id)
-        if device is None or device != given:
-            bad = [Problem(f"device {short(given.id)}.{problem.place}", problem.message) for problem in device_problems(given)]
-            problems.update(bad)
-            if bad:
-                continue
-            device = _in_order(given, device)
+        former = known.get(given.id)
+        device = given if former is given else _checked(given, former, problems)
+        if device is None:
+            continue
         if device.id in accepted:
             problems.add(Problem(f"device {short(device.id)}", "the answer holds this id more than once; one of them is used"))
             device = min(accepted[device.id], device, key=_content)
         accepted[device.id] = device
     return accepted, tuple(sorted(problems, key=lambda problem: (problem.place, problem.message)))
+
+
+def _checked(given: Device, former: Device | None, problems: set[Problem]) -> Device | None:
+    if former == given:
+        return former
+    bad = [Problem(f"device {short(given.id)}.{problem.place}", problem.message) for problem in device_problems(given)]
+    problems.update(bad)
+    return None if bad else _in_order(given, former)
 
 
 def _in_order(device: Device, known: Device | None) -> Device:

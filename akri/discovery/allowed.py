@@ -41,7 +41,8 @@ def name_refusal(name: HandlerName, allowed: Allowed) -> str | None:
 
 def restricted(snapshot: Snapshot, allowed: Allowed) -> Snapshot:
     """Take devices out of a Snapshot that name paths which are not allowed; each is a problem of it."""
-    problems = [problem for device in snapshot.devices for problem in _refusals(device, allowed)]
+    with_paths = (device for device in snapshot.devices if device.mounts or device.device_nodes)
+    problems = [problem for device in with_paths for problem in _refusals(device, allowed)]
     if not problems:
         return snapshot
     devices = tuple(device for device in snapshot.devices if next(_refusals(device, allowed), None) is None)

@@ -265,7 +265,7 @@ def test_what_is_settled_is_passed_over_and_served_as_before() -> None:
     assert again.serving[NAME] is first.serving[NAME]
     assert first.settled is not None
     assert again.settled == first.settled
-    assert first.settled.inputs == {"foo0": (foo, published)}
+    assert first.settled.inputs == {NAME: ("foo0", foo, published)}
 
 
 @pytest.mark.parametrize(
