@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from akri.discovery.udev.uevent import Uevent
 
-__all__ = ["AGAIN", "LONGEST", "PAUSE", "Database", "Pending", "ready"]
+__all__ = ["AGAIN", "LONGEST", "PAUSE", "Database", "Pending", "Version", "ready"]
 
 LONGEST: Final = 3.0
 """Seconds after which we look whatever udev has not done yet."""
