@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.deviceplugin.wire import DeviceIds
-from akri.clock import SystemClock
 from tests.cluster.admin import Admin
 from tests.cluster.cluster import Cluster
 from tests.cluster.node_pods import end_pod, logs, reached
