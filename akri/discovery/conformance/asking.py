@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["Ask", "Stream", "asking", "unread"]
 
 _LARGE: Final = 100_000
+_KEPT: Final = 1000
+"""Answers of a stream that are kept: a handler may send without end."""
 
 
 @define(eq=False)
 class Stream:
-    """One question and what came. error: what the stream ended with; ended: that it ended; unreadable: that an answer was none."""
+    """One question and what came: the last answers, and how many there were. error: what the stream ended with; ended: that it ended;
+
+    unreadable: that an answer was none.
+    """
 
     answers: list[Snapshot] = field(factory=list[Snapshot])
+    count: int = 0
     error: RemoteCallError | None = None
     unreadable: str = ""
     ended: bool = False
@@ -48,6 +54,8 @@ class Stream:
                     self.unreadable = str(error)
                     return
                 self.answers.append(answer)
+                self.count += 1
+                del self.answers[:-_KEPT]
                 self._news.set()
         except RemoteCallError as error:
             self.error = error
@@ -73,7 +81,7 @@ class Stream:
             return f"an answer that cannot be read: {self.unreadable}"
         if self.error is not None:
             return str(self.error)
-        return f"the end of the stream after {len(self.answers)} answers" if self.ended else "nothing"
+        return f"the end of the stream after {self.count} answers" if self.ended else "nothing"
 
 
 @define(eq=False)

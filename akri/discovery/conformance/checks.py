@@ -88,11 +88,11 @@ async def _change_told(bench: Bench) -> str:
     if not bench.plan.change:
         raise NotTriedError("no command was given that changes the devices (--change)")
     watched = bench.watched
-    before = len(watched.answers)
+    before = watched.count
     shell = await asyncio.create_subprocess_exec("sh", "-c", bench.plan.change, stdin=asyncio.subprocess.DEVNULL)
     if await shell.wait():
         raise NotTriedError(f"the command that changes the devices ended with {shell.returncode}")
-    if await watched.until(lambda stream: len(stream.answers) > before, bench.plan.patience):
+    if await watched.until(lambda stream: stream.count > before, bench.plan.patience):
         await asyncio.sleep(bench.plan.quiet)
         return ""
     return f"{watched.state()} within {bench.plan.patience:g} s after {bench.plan.change!r}"

@@ -19,7 +19,7 @@ from akri.discovery.conformance.running import conformance
 from akri.discovery.conformance.subject import Target
 from tests.guards.tree import ROOT
 from tests.integration.conformance.go_handler import SOURCE, folder_handler, lacks
-from tests.integration.discovery.places import free_port
+from tests.integration.discovery.places import authority, certificate, free_port
 
 OURS = (sys.executable, "-c", "from akri_handler.main import main; main()")
 MANY = "descriptions: [" + ", ".join(f"device-{number}-{'x' * 90}" for number in range(5000)) + "]"
@@ -50,11 +50,27 @@ async def test_debug_echo_keeps_every_rule(folder: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_debug_echo_on_the_network_keeps_every_rule(folder: Path) -> None:
-    away = folder / "away"
-    plan = Plan("descriptions: [a, b]", {}, BAD, MANY, 5000, f"echo OFFLINE > {away}; sleep 1.5; : > {away}", patience=30, quiet=1.5)
-    network = ("--network", f"127.0.0.1:{free_port()}")
-    wholly_kept(await conformance(Target((*OURS, "debug-echo", *network, "--availability", str(away), "--poll-interval", "0.5")), plan))
+async def test_debug_echo_on_the_network_with_tls_keeps_every_rule(folder: Path) -> None:
+    away, ca = folder / "away", authority(folder)
+    files, ours = certificate(folder, ca, "handler"), certificate(folder, ca, "agent")
+    plan = Plan(
+        "descriptions: [a, b]", {}, BAD, MANY, 5000, f"echo OFFLINE > {away}; sleep 1.5; : > {away}", patience=30, quiet=1.5, tls=ours
+    )
+    network = ("--network", f"127.0.0.1:{free_port()}", "--availability", str(away), "--poll-interval", "0.5")
+    tls = ("--tls-certificate", str(files.certificate), "--tls-key", str(files.key), "--tls-authorities", str(files.authorities))
+    wholly_kept(await conformance(Target((*OURS, "debug-echo", *network, *tls)), plan))
+
+
+@pytest.mark.timeout(120)
+async def test_what_speaks_tls_cannot_be_asked_without(folder: Path) -> None:
+    files = certificate(folder, authority(folder), "handler")
+    tls = ("--tls-certificate", str(files.certificate), "--tls-key", str(files.key), "--tls-authorities", str(files.authorities))
+    target = Target((*OURS, "debug-echo", "--network", f"127.0.0.1:{free_port()}", *tls))
+    outcomes = await conformance(target, Plan("descriptions: [a]", patience=20), rules=["registers", "first-answer"])
+
+    (failed,) = said(outcomes, Verdict.FAILED)
+    assert "first-answer" in failed
+    assert "expected certificates to speak TLS with" in failed
 
 
 @pytest.mark.timeout(120)
