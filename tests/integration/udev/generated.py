@@ -12,6 +12,8 @@ __all__ = ["Sample", "rule_files"]
 
 _NEVER_ALONE: Final = "?*"
 """As the whole value of TAG and TAGS udev reads it as 'not empty' of each tag, which docs/udev.md lists as a difference."""
+_TELLING: Final = frozenset({"loop/backing_file", "ifalias", "modalias", "resource"})
+"""Attributes whose values are long, or odd."""
 _ODD: Final = ("", "no such thing", "*", "?", "*[!a-z]", "|", "[[:digit:]]*", "a\\*", "x|")
 
 
@@ -33,7 +35,8 @@ def rule_files(samples: Sequence[Sample], count: int, seed: int) -> list[list[st
 
 
 def _rule(chance: random.Random, samples: Sequence[Sample]) -> str:
-    sample = chance.choice(samples)
+    # Devices with attributes of many kinds are asked about more often: those with odd names come from them.
+    sample = max(chance.sample(samples, 2), key=lambda one: len(one.attributes)) if chance.random() < 0.5 else chance.choice(samples)
     line = (sample, *sample.above)
     ancestor = chance.choice(line)
     conditions: list[str] = []
@@ -79,7 +82,9 @@ def _tag(chance: random.Random, sample: Sample) -> tuple[str, str]:
 
 
 def _attribute(chance: random.Random, sample: Sample) -> tuple[str, str]:
-    return chance.choice(sorted(sample.attributes.items()) or [("size", "8")])
+    found = sorted(sample.attributes.items())
+    telling = [item for item in found if item[0] in _TELLING]
+    return chance.choice(telling if telling and chance.random() < 0.4 else found or [("size", "8")])
 
 
 def _property(chance: random.Random, sample: Sample) -> tuple[str, str]:

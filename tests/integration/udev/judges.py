@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from akri.discovery.udev.details import UdevDetails
 from akri.discovery.udev.kernel import KernelDevice, Scan, line
 from akri.discovery.udev.match import selected
 from akri.discovery.udev.rules import parse_rule
 from akri.discovery.udev.source import scan_devices
+from akri.testing.loop import loop_device
 from tests.integration.udev.generated import Sample, rule_files
 from tests.integration.udev.namespace import RULES, prepare
 
@@ -28,6 +30,13 @@ SUBSYSTEM=="pci|virtio|platform", TAG+="akri_bus", TAG+="akri_two", ENV{ID_MODEL
 SUBSYSTEM=="block", ENV{ID_SERIAL_SHORT}="$kernel-0815", TAG+="systemd"
 SUBSYSTEM=="tty", ATTR{dev}=="4:*", TAG+="seat"
 """
+_INTERFACES: Final = {
+    "akri!0": "blanks   ",
+    "akri[1]": "   ",
+    "akri|2*": "a|b \\*",
+    "akri\u00e93": "caf\u00e9 \u20ac",
+    "akri\\4": '"quoted"',
+}
 _MOST_OF_A_KIND: Final = 12
 """Devices of a subsystem that are judged: a machine has hundreds of equal ones."""
 _CHANGING: Final = ("stat", "inflight", "uevent", "power/", "statistics/", "carrier", "usage", "events")
@@ -37,12 +46,17 @@ def main() -> None:
     """Read {count, seed} or {rules, setups}; print what was judged and how, and where the verdicts differ."""
     question = json.load(sys.stdin)
     prepare()
+    with _odd_devices() as made:
+        sys.stdout.write(json.dumps(_judged(question, made)) + "\n")
+
+
+def _judged(question: Mapping[str, Any], made: frozenset[str]) -> dict[str, object]:
     for setup in (setups := question.get("setups", [_SETUP])):
         _write(setup, [])
         scan = scan_devices(UdevDetails(()), everything=True)
-        _ask(_chosen(scan))
+        _ask(_chosen(scan, made))
     scan = scan_devices(UdevDetails(()), everything=True)
-    chosen = _chosen(scan)
+    chosen = _chosen(scan, made)
     given = [[rule] for rule in question.get("rules", [])]
     files = given or rule_files([_sample(scan, path) for path in chosen], question["count"], question["seed"])
     rules = [rule for file in files for rule in file]
@@ -58,8 +72,32 @@ def main() -> None:
     ]
     hit = set[int]().union(*theirs.values())
     matching = sum(any(number in hit for number in numbers) for numbers in _numbers(files))
-    answer = {"devices": len(chosen), "files": len(files), "rules": rules, "matching": matching, "differences": differences}
-    sys.stdout.write(json.dumps(answer | {"hits": sum(map(len, theirs.values()))}) + "\n")
+    answer: dict[str, object] = {
+        "devices": len(chosen),
+        "files": len(files),
+        "rules": rules,
+        "matching": matching,
+        "differences": differences,
+    }
+    return answer | {"hits": sum(map(len, theirs.values()))}
+
+
+@contextmanager
+def _odd_devices() -> Generator[frozenset[str], None, None]:
+    """Make devices with names and attributes that a machine rarely has: wildcards, blanks at the end, more than 511 bytes."""
+    long = Path("/run", *("long name " * 20 for _ in range(3)), "end")
+    odd = Path("/run", "odd \u00e9[x]|*\\ file  ")
+    with ExitStack() as stack:
+        made = set[str]()
+        for file in (long, odd):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(bytes(8192))
+            made.add(stack.enter_context(loop_device(file)).devpath)
+        for name, alias in _INTERFACES.items():
+            subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True, timeout=10)
+            Path("/sys/class/net", name, "ifalias").write_text(alias, "utf-8")
+            made.add(f"/devices/virtual/net/{name}")
+        yield frozenset(made)
 
 
 def _numbers(files: Sequence[Sequence[str]]) -> list[range]:
@@ -96,14 +134,14 @@ def _judge(rules: Sequence[str], devices: Sequence[str]) -> dict[str, set[int]]:
     return ours
 
 
-def _chosen(scan: Scan) -> list[str]:
+def _chosen(scan: Scan, always: frozenset[str]) -> list[str]:
     """Some devices of each subsystem, with all their ancestors; the number of a kind is bounded, the kinds are not."""
     kinds: dict[str, int] = {}
     paths: set[str] = set()
     for path in sorted(scan.candidates):
         kind = scan.devices[path].subsystem
         kinds[kind] = kinds.get(kind, 0) + 1
-        if kinds[kind] <= _MOST_OF_A_KIND:
+        if kinds[kind] <= _MOST_OF_A_KIND or path in always:
             paths |= {device.devpath for device in line(scan.devices, path)}
     return sorted(paths & set(scan.candidates))
 
@@ -135,7 +173,7 @@ def _content(file: Path) -> str | None:
         text = file.read_bytes().decode("utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError):
         return None
-    return text if text.isprintable() and len(text) < 300 else None
+    return text if text.isprintable() and len(text) < 1000 else None
 
 
 def _properties(folder: Path) -> Mapping[str, str]:
