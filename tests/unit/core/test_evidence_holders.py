@@ -110,8 +110,8 @@ class TestFormerUsers:
 
     def test_what_was_found_held_may_have_had_former_users(self) -> None:
         evidence = Evidence(started=0.0).reset_pods([pod()]).hold([ID], 1.0).list(listing(2.0, {X: POD})).put_pod(pod(ended=True))
-        assert absent(evidence, 3.0, 3.5).judge(ID) is Verdict.NOT_PROVEN
-        assert absent(evidence, 10.0, 11.0).judge(ID) is Verdict.ENDED
+        assert absent(evidence, 3.0, 40.999).judge(ID) is Verdict.NOT_PROVEN
+        assert absent(evidence, 3.0, 41.0).judge(ID) is Verdict.ENDED
 
     def test_they_add_up(self) -> None:
         evidence = used().allocating([ID]).answered([ID], 12.0).list(listing(12.5)).put_pod(pod("u2", key=POD_2))
@@ -126,7 +126,14 @@ class TestFormerUsers:
 class TestPodsThatVanish:
     """A pod that vanishes without an end may live on for a while, and what its init container holds was never listed."""
 
-    HELD = Evidence(started=0.0).reset_pods([pod(asks=2)]).pods_current(11.0).hold([ID], 1.0).list(listing(2.0, {Y: POD}))
+    HELD = (
+        Evidence(started=0.0)
+        .reset_pods([pod(asks=2)])
+        .pods_current(11.0)
+        .list(listing(0.5))
+        .answered([ID], 1.0)
+        .list(listing(2.0, {Y: POD}))
+    )
 
     @pytest.mark.parametrize(("last", "verdict"), [(40.0, Verdict.ABSENT), (39.999, Verdict.NOT_PROVEN)])
     def test_absence_begins_anew_when_it_vanishes(self, last: float, verdict: Verdict) -> None:
@@ -153,8 +160,9 @@ class TestPodsThatVanish:
         evidence = absent(self.HELD.drop_pod(POD, "u1"), 12.0, 29.0)
         assert evidence.judge(ID) is Verdict.ABSENT
         evidence = evidence.reset_pods([])
-        assert evidence.uses[ID] == Use(1.0, former=frozenset())
-        assert absent(evidence, 30.0, 40.0).judge(ID) is Verdict.ABSENT
+        assert evidence.uses[ID] == Use(1.0, former=frozenset(), grace=30.0)
+        assert absent(evidence, 30.0, 69.999).judge(ID) is Verdict.NOT_PROVEN
+        assert absent(evidence, 30.0, 70.0).judge(ID) is Verdict.ABSENT
 
 
 @pytest.mark.parametrize(("last", "long"), [(20.0, True), (19.999, False)])
