@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, cast
 
 import pytest
@@ -37,6 +38,15 @@ def test_generated_rules_select_what_they_select_for_udev() -> None:
     rules = cast("list[str]", answer["rules"])
     used = {condition.key for rule in rules for condition in parse_rule(rule).conditions}
     assert used == set(Key) or FILES < 100
+
+
+CORNERS: Final = tuple(Path(__file__).with_name("corners.rules").read_text("utf-8").splitlines()[1:])
+
+
+def test_corners_of_the_language_mean_what_they_mean_for_udev() -> None:
+    answer, differences = judged({"rules": CORNERS})
+    assert differences == []
+    assert cast("int", answer["matching"]) >= len(CORNERS) // 2
 
 
 def one_sided(rules: Sequence[str], setups: Sequence[str] = ("",)) -> dict[str, set[object]]:
