@@ -19,7 +19,6 @@ __all__ = [
     "HandlerUnreachableError",
     "InvalidDocumentError",
     "InvalidValueError",
-    "KubeletError",
     "NotPermittedError",
     "OutcomeUnknownError",
     "Problem",
@@ -121,15 +120,6 @@ class RemoteCallError(AkriError):
         super().__init__(message)
         self.code = code
         self.text = text
-
-
-class KubeletError(AkriError):
-    """A call between a kubelet, or whatever plays it, and a device plugin failed; `code` is gRPC's name of the reason."""
-
-    def __init__(self, message: str, code: str = "UNKNOWN") -> None:
-        """Take the sentence for the user and gRPC's status code by its name, `RESOURCE_EXHAUSTED`."""
-        super().__init__(message)
-        self.code = code
 
 
 class AdmissionError(AkriError):

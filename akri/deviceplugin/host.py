@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from akri.core.edits import ContainerEdits
-from akri.core.errors import KubeletError
+from akri.core.errors import RemoteCallError
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.deviceplugin import wire
 from akri.deviceplugin.plugin import SOCKETS, Allocate, Handlers, Plugin, Prefer, socket_name
-from akri.deviceplugin.transport import call, check_socket_path, connect
+from akri.deviceplugin.transport import connect
 from akri.deviceplugin.turns import Turns
 from akri.deviceplugin.wire import DeviceIds
 from akri.ports import Clock
+from akri.rpc import call, check_socket_path
 
 if TYPE_CHECKING:
     from grpc import aio
@@ -206,7 +207,7 @@ class PluginHost:
                 endpoint = await plugin.open(int(self._clock.random() * 2**32))
                 request = wire.write_registration(wire.Registration(wire.VERSION, endpoint, plugin.resource))
                 await call(self._kubelet.channel, wire.REGISTER, request, seconds=_REGISTER_TIMEOUT)
-            except (KubeletError, OSError) as error:
+            except (RemoteCallError, OSError) as error:
                 _LOG.warning("registration failed resource=%s error=%s", plugin.resource, error)
                 return False
         _LOG.info("registered resource=%s socket=%s", plugin.resource, endpoint)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from attrs import frozen
 
 from akri.core.edits import ContainerEdits
-from akri.core.errors import AdmissionError, AkriError, KubeletError
+from akri.core.errors import AdmissionError, AkriError, RemoteCallError
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
 from akri.deviceplugin.checkpoint import CHECKPOINT_FILE, Checkpoint, CheckpointFile
@@ -37,13 +37,14 @@ from akri.deviceplugin.faults import Faults
 from akri.deviceplugin.host import KUBELET_SOCKET
 from akri.deviceplugin.registry import Registry
 from akri.deviceplugin.tasks import Tasks
-from akri.deviceplugin.transport import check_socket_path, serve, unary_method
+from akri.deviceplugin.transport import serve
 from akri.ports import Clock
+from akri.rpc import check_socket_path, unary_method
 
 if TYPE_CHECKING:
     from grpc import aio
 
-    from akri.deviceplugin.transport import Context, MethodHandler
+    from akri.rpc import Context, MethodHandler
 
 __all__ = ["DeviceManager", "Resource"]
 
@@ -262,7 +263,7 @@ class DeviceManager:
         return merge_edits(allocation.edits for allocation in allocations)
 
     async def pre_start(self, uid: str, container: str) -> None:
-        """Tell the plugins that want it that a container is about to start. Raises KubeletError: then it must not start yet."""
+        """Tell the plugins that want it that a container is about to start. Raises RemoteCallError: then it must not start yet."""
         for allocation in self._ledger.of(uid, container):
             await self._registry.pre_start(allocation.resource, allocation.ids)
 
@@ -314,7 +315,7 @@ class DeviceManager:
     async def _list(self, _request: bytes, _context: Context) -> bytes:
         self._bucket, allowed = self._bucket.take(self._clock.now())
         if not allowed or self.faults.exhaust_list():
-            raise KubeletError("rejected by rate limit", "RESOURCE_EXHAUSTED")
+            raise RemoteCallError("rejected by rate limit", "RESOURCE_EXHAUSTED")
         if self.faults.unsynced:
             return wire.write_pod_resources(())
         self._purge()

@@ -18,13 +18,14 @@ from attrs import field, frozen
 from akri.core.edits import ContainerEdits
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
-from akri.deviceplugin.transport import serve, stream_method, unary_method, when_done
+from akri.deviceplugin.transport import serve, when_done
 from akri.deviceplugin.wire import DeviceIds
+from akri.rpc import stream_method, unary_method
 
 if TYPE_CHECKING:
     from grpc import aio
 
-    from akri.deviceplugin.transport import Context
+    from akri.rpc import Context
 
 __all__ = ["SOCKETS", "Allocate", "Handlers", "Plugin", "Prefer", "socket_name"]
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from akri.core.errors import KubeletError
+from akri.core.errors import RemoteCallError
 from akri.core.evidence import Listing
 from akri.core.ids import ObjectKey, PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
-from akri.deviceplugin.transport import call, connect
+from akri.deviceplugin.transport import connect
 from akri.ports import Clock
+from akri.rpc import call
 
 __all__ = ["PodResourcesClient", "users"]
 
@@ -43,7 +44,7 @@ class PodResourcesClient:
         """Ask for one List; `sent_at` is the time before it was sent.
 
         The kubelet shares one rate limit among all its clients: when it is used up, tries again a little later.
-        Raises KubeletError when there is no answer, and InvalidValueError when it cannot be read.
+        Raises RemoteCallError when there is no answer, and InvalidValueError when it cannot be read.
         """
         channel = connect(self._socket)
         try:
@@ -52,9 +53,9 @@ class PodResourcesClient:
                 sent_at = self._clock.now()
                 try:
                     answer = await call(channel, wire.LIST_POD_RESOURCES, wire.EMPTY, seconds=_TIMEOUT)
-                except KubeletError as error:
+                except RemoteCallError as error:
                     if error.code != "RESOURCE_EXHAUSTED" or attempt == _TRIES - 1:
-                        raise KubeletError(f"cannot list pod resources at {self._socket}: {error}", error.code) from error
+                        raise RemoteCallError(f"cannot list pod resources at {self._socket}: {error}", error.code) from error
                 else:
                     pods = tuple(wire.read_pod_resources(answer))
                     return Listing(sent_at, users(pods), frozenset(pod.key for pod in pods))

@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from akri.core.edits import ContainerEdits
-from akri.core.errors import AkriError, InvalidValueError, KubeletError
+from akri.core.errors import AkriError, InvalidValueError, RemoteCallError
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
 from akri.deviceplugin.faults import Faults
 from akri.deviceplugin.tasks import Tasks
-from akri.deviceplugin.transport import call, connect, unary_method, watch
+from akri.deviceplugin.transport import connect
 from akri.deviceplugin.wire import DeviceIds
 from akri.ports import Clock
+from akri.rpc import call, unary_method, watch
 
 if TYPE_CHECKING:
     from grpc import aio
 
-    from akri.deviceplugin.transport import Context, MethodHandler
+    from akri.rpc import Context, MethodHandler
 
 __all__ = ["Listener", "Registry", "check_registration"]
 
@@ -110,7 +111,7 @@ class Registry:
     async def _register(self, request: bytes, _context: Context) -> bytes:
         await self._faults.registrations.wait()
         if self._faults.refuse_registration():
-            raise KubeletError("registration refused by order")
+            raise RemoteCallError("registration refused by order")
         registration = wire.read_registration(request)
         check_registration(registration)
         channel = connect(self._directory / registration.endpoint)
@@ -149,13 +150,13 @@ class Registry:
     def _endpoint(self, resource: ResourceName) -> _Endpoint:
         endpoint = self._endpoints.get(resource)
         if endpoint is None:
-            raise KubeletError(f"unknown Device Plugin {resource}")
+            raise RemoteCallError(f"unknown Device Plugin {resource}")
         return endpoint
 
     async def allocate(self, resource: ResourceName, ids: DeviceIds) -> ContainerEdits:
         """Ask a plugin for what a container gets with these devices. Without a deadline, as in the kubelet.
 
-        Raises KubeletError with the plugin's error.
+        Raises RemoteCallError with the plugin's error.
         """
         endpoint = self._endpoint(resource)
         work = call(endpoint.channel, wire.ALLOCATE, wire.write_allocate_request(ids))
@@ -164,7 +165,7 @@ class Registry:
         await self._faults.answers.wait()
         responses = wire.read_allocate_response(data)
         if not responses:
-            raise KubeletError("no containers return in allocation response")
+            raise RemoteCallError("no containers return in allocation response")
         return responses[0]
 
     async def _cut(self, endpoint: _Endpoint, work: Awaitable[bytes], after: float) -> bytes:
@@ -175,22 +176,22 @@ class Registry:
             answer.cancel()
             await asyncio.wait((answer,))
             await endpoint.drop()
-        raise KubeletError("the connection was cut by order")
+        raise RemoteCallError("the connection was cut by order")
 
     async def prefer(self, resource: ResourceName, query: wire.PreferredQuery) -> DeviceIds:
-        """Ask a plugin which devices it prefers, if it wants to be asked; raises KubeletError."""
+        """Ask a plugin which devices it prefers, if it wants to be asked; raises RemoteCallError."""
         endpoint = self._endpoint(resource)
         if not endpoint.options.preferred_allocation:
             return ()
         try:
             data = await call(endpoint.channel, wire.PREFERRED, wire.write_preferred_request(query))
-        except KubeletError as error:
-            raise KubeletError(f"device plugin GetPreferredAllocation rpc failed with err: {error}", error.code) from error
+        except RemoteCallError as error:
+            raise RemoteCallError(f"device plugin GetPreferredAllocation rpc failed with err: {error}", error.code) from error
         responses = wire.read_preferred_response(data)
         return responses[0] if responses else ()
 
     async def pre_start(self, resource: ResourceName, ids: DeviceIds) -> None:
-        """Tell a plugin that a container with its devices starts, if it wants to be told; raises KubeletError.
+        """Tell a plugin that a container with its devices starts, if it wants to be told; raises RemoteCallError.
 
         A plugin that is away is not asked: it may well be gone while its devices stay in use.
         """

@@ -13,14 +13,15 @@ from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
 from akri.deviceplugin.host import KUBELET_SOCKET, PluginHost
 from akri.deviceplugin.pod_resources import PodResourcesClient
-from akri.deviceplugin.transport import call, connect, serve, stream_method, unary_method
+from akri.deviceplugin.transport import connect, serve
 from akri.deviceplugin.wire import DeviceIds
+from akri.rpc import call, stream_method, unary_method
 
 if TYPE_CHECKING:
     from grpc import aio
 
     from akri.deviceplugin.plugin import Prefer
-    from akri.deviceplugin.transport import Context
+    from akri.rpc import Context
     from tests.integration.deviceplugin.driver import Driver
 
 __all__ = ["ALL_OPTIONS", "Agent", "RawPlugin", "answer", "devices", "listed", "register", "until", "until_listed"]
@@ -185,7 +186,7 @@ class RawPlugin:
         return _given(self.pre_start) if refused else wire.EMPTY
 
     async def register(self, resource: str = "example.com/raw", *, version: str = wire.VERSION, endpoint: str | None = None) -> None:
-        """Register with the kubelet; raises KubeletError with its answer."""
+        """Register with the kubelet; raises RemoteCallError with its answer."""
         name = self.name if endpoint is None else endpoint
         await register(self.directory, wire.write_registration(wire.Registration(version, name, ResourceName(resource))))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from akri.core.errors import KubeletError
+from akri.core.errors import RemoteCallError
 from akri.deviceplugin.devices import PodRequest
 from akri.testing.kubelet import FakeKubelet
 from tests.integration.deviceplugin.agent import until
@@ -61,7 +61,7 @@ class ManagerDriver(Driver):
         while True:
             try:
                 return await self.kubelet.manager.pre_start(request.uid, container)
-            except KubeletError:
+            except RemoteCallError:
                 await asyncio.sleep(_START_BACK_OFF)
 
     async def start_again(self, request: PodRequest, container: str) -> Mapping[str, str]:

@@ -10,15 +10,16 @@ import pytest
 
 from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
-from akri.core.errors import AdmissionError, ClaimRefusedError, KubeletError
+from akri.core.errors import AdmissionError, ClaimRefusedError, RemoteCallError
 from akri.core.ids import ResourceName
 from akri.deviceplugin import wire
 from akri.deviceplugin.checkpoint import CHECKPOINT_FILE
 from akri.deviceplugin.devices import STOP_GRACE
 from akri.deviceplugin.manager import Resource
 from akri.deviceplugin.pod_resources import PodResourcesClient
-from akri.deviceplugin.transport import call, connect, serve
+from akri.deviceplugin.transport import connect, serve
 from akri.deviceplugin.wire import DeviceIds
+from akri.rpc import call
 from akri.testing.clock import VirtualClock
 from akri.testing.kubelet import FakeKubelet, pod
 from tests.integration.deviceplugin.agent import Agent, devices, until
@@ -196,7 +197,7 @@ async def test_a_list_over_the_rate_limit_is_asked_again(fake: FakeKubelet, agen
     fake.faults.exhausted_lists = 2
     assert await lists(fake) == {"a": "broker", "b": "broker"}
     fake.faults.exhausted_lists = 100
-    with pytest.raises(KubeletError, match="rejected by rate limit") as failed:
+    with pytest.raises(RemoteCallError, match="rejected by rate limit") as failed:
         await lists(fake)
     assert failed.value.code == "RESOURCE_EXHAUSTED"
 
@@ -206,14 +207,14 @@ async def test_ten_lists_pass_at_once_and_the_eleventh_fails(frozen: FakeKubelet
     try:
         for _ in range(10):
             await call(channel, wire.LIST_POD_RESOURCES, wire.EMPTY)
-        with pytest.raises(KubeletError, match="code = ResourceExhausted desc = rejected by rate limit"):
+        with pytest.raises(RemoteCallError, match="code = ResourceExhausted desc = rejected by rate limit"):
             await call(channel, wire.LIST_POD_RESOURCES, wire.EMPTY)
     finally:
         await channel.close()
 
 
 async def test_no_kubelet_is_an_error_with_the_sockets_path(fake: FakeKubelet) -> None:
-    with pytest.raises(KubeletError, match=r"cannot list pod resources at .*/absent\.sock: rpc error: code = Unavailable") as failed:
+    with pytest.raises(RemoteCallError, match=r"cannot list pod resources at .*/absent\.sock: rpc error: code = Unavailable") as failed:
         await PodResourcesClient(fake.plugins / "absent.sock", SystemClock()).list()
     assert failed.value.code == "UNAVAILABLE"
 

@@ -8,7 +8,7 @@ import pytest
 
 from akri.core.device import DeviceNode
 from akri.core.edits import ContainerEdits
-from akri.core.errors import AdmissionError, KubeletError
+from akri.core.errors import AdmissionError, RemoteCallError
 from akri.core.ids import PluginDeviceId
 from akri.deviceplugin import wire
 from akri.testing.kubelet import pod
@@ -149,7 +149,7 @@ async def test_a_plugin_that_is_asked_too_much_says_so(kubelet: Driver) -> None:
     async with RawPlugin(kubelet.plugins) as plugin:
         plugin.options = ALL_OPTIONS
         await streaming(kubelet, plugin)
-        plugin.preferred = KubeletError("no idea", "UNAVAILABLE")
+        plugin.preferred = RemoteCallError("no idea", "UNAVAILABLE")
         text = "device plugin GetPreferredAllocation rpc failed with err: rpc error: code = Unavailable desc = no idea"
         with pytest.raises(AdmissionError, match=text):
             await kubelet.run(pod("broker", {"main": {RAW: 1}}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from akri.core.errors import KubeletError
+from akri.core.errors import RemoteCallError
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.deviceplugin import wire
 from akri.testing.kubelet import FakeKubelet, pod
@@ -23,7 +23,7 @@ async def streaming(fake: FakeKubelet, plugin: RawPlugin) -> None:
 
 async def test_a_refused_name_leaves_nothing(fake: FakeKubelet) -> None:
     async with RawPlugin(fake.plugins) as plugin:
-        with pytest.raises(KubeletError, match=r"resource_name: 'camera' is not valid: expected an extended resource"):
+        with pytest.raises(RemoteCallError, match=r"resource_name: 'camera' is not valid: expected an extended resource"):
             await plugin.register("camera")
     assert fake.manager.resources == {}
 
@@ -31,16 +31,16 @@ async def test_a_refused_name_leaves_nothing(fake: FakeKubelet) -> None:
 @pytest.mark.parametrize("endpoint", ["", "../raw.sock", "folder/raw.sock", "."])
 async def test_an_endpoint_elsewhere_is_refused_at_once(fake: FakeKubelet, endpoint: str) -> None:
     async with RawPlugin(fake.plugins) as plugin:
-        with pytest.raises(KubeletError, match=r"endpoint: .* is not valid"):
+        with pytest.raises(RemoteCallError, match=r"endpoint: .* is not valid"):
             await plugin.register(endpoint=endpoint)
 
 
 async def test_rubbish_is_named(fake: FakeKubelet) -> None:
-    with pytest.raises(KubeletError, match=r"RegisterRequest: .* is not valid"):
+    with pytest.raises(RemoteCallError, match=r"RegisterRequest: .* is not valid"):
         await register(fake.plugins, b"\xff\xff\xff")
     async with RawPlugin(fake.plugins) as plugin:
         plugin.options = b"\xff"
-        with pytest.raises(KubeletError, match=r"DevicePluginOptions: .* is not valid"):
+        with pytest.raises(RemoteCallError, match=r"DevicePluginOptions: .* is not valid"):
             await plugin.register()
 
 
@@ -58,8 +58,8 @@ async def test_a_start_that_the_plugin_refuses_is_an_error(fake: FakeKubelet) ->
         await fake.run(pod("broker", {"main": {RAW: 2}, "idle": {}}))
         await fake.manager.pre_start("broker", "idle")
         assert plugin.pre_started == []
-        plugin.pre_start = KubeletError("not yet")
-        with pytest.raises(KubeletError, match="not yet"):
+        plugin.pre_start = RemoteCallError("not yet")
+        with pytest.raises(RemoteCallError, match="not yet"):
             await fake.manager.pre_start("broker", "main")
 
 

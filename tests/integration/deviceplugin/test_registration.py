@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from akri.core.errors import AdmissionError, KubeletError
+from akri.core.errors import AdmissionError, RemoteCallError
 from akri.core.ids import ResourceName
 from akri.deviceplugin import wire
 from akri.testing.kubelet import pod
@@ -34,14 +34,14 @@ REFUSED_NAMES = [
 
 async def test_another_version_is_refused(kubelet: Driver) -> None:
     async with RawPlugin(kubelet.plugins) as plugin:
-        with pytest.raises(KubeletError, match=r"v1alpha.*v1beta1"):
+        with pytest.raises(RemoteCallError, match=r"v1alpha.*v1beta1"):
             await plugin.register(version="v1alpha")
 
 
 async def test_a_name_that_is_no_extended_resource_is_refused(kubelet: Driver) -> None:
     async with RawPlugin(kubelet.plugins) as plugin:
         for name in REFUSED_NAMES:
-            with pytest.raises(KubeletError, match=f"['\"]{re.escape(name[:60])}"):
+            with pytest.raises(RemoteCallError, match=f"['\"]{re.escape(name[:60])}"):
                 await plugin.register(name)
 
 
@@ -56,7 +56,7 @@ async def test_an_endpoint_that_nobody_serves_is_refused(kubelet: Driver) -> Non
     async with RawPlugin(kubelet.plugins) as plugin, asyncio.TaskGroup() as group:
 
         async def refused(endpoint: str) -> None:
-            with pytest.raises(KubeletError):
+            with pytest.raises(RemoteCallError):
                 await plugin.register(endpoint=endpoint)
 
         for endpoint in ("", ".", "../absent.sock", "folder/raw.sock"):
@@ -71,12 +71,12 @@ async def test_an_endpoint_elsewhere(kubelet: Driver) -> None:
             await register(kubelet.plugins, request)
             await kubelet.shows(RAW, capacity=1, allocatable=1)
         else:
-            with pytest.raises(KubeletError, match=r"endpoint: '../elsewhere.sock' is not valid"):
+            with pytest.raises(RemoteCallError, match=r"endpoint: '../elsewhere.sock' is not valid"):
                 await register(kubelet.plugins, request)
 
 
 async def test_rubbish_for_a_registration_is_refused(kubelet: Driver) -> None:
-    with pytest.raises(KubeletError, match="rpc error"):
+    with pytest.raises(RemoteCallError, match="rpc error"):
         await register(kubelet.plugins, b"\xff\xff\xff")
 
 
@@ -110,7 +110,7 @@ async def test_options_in_the_registration_are_ignored(kubelet: Driver) -> None:
     async with RawPlugin(kubelet.plugins) as plugin:
         plugin.lists = [wire.write_device_list(devices("a"))]
         plugin.allocate = answer(A="a")
-        plugin.pre_start = KubeletError("nobody asked")
+        plugin.pre_start = RemoteCallError("nobody asked")
         registration = wire.write_registration(wire.Registration(wire.VERSION, plugin.name, ResourceName(RAW)))
         options = b"\x22" + bytes([len(ALL_OPTIONS)]) + ALL_OPTIONS
         await register(kubelet.plugins, registration + options)
@@ -119,11 +119,11 @@ async def test_options_in_the_registration_are_ignored(kubelet: Driver) -> None:
         assert plugin.pre_started == []
 
 
-@pytest.mark.parametrize("options", [b"\xff", KubeletError("not yet", "UNAVAILABLE")], ids=["rubbish", "error"])
+@pytest.mark.parametrize("options", [b"\xff", RemoteCallError("not yet", "UNAVAILABLE")], ids=["rubbish", "error"])
 async def test_a_plugin_without_options_is_refused(kubelet: Driver, options: bytes | Exception) -> None:
     async with RawPlugin(kubelet.plugins) as plugin:
         plugin.options = options
-        with pytest.raises(KubeletError, match="rpc error"):
+        with pytest.raises(RemoteCallError, match="rpc error"):
             await plugin.register(RAW)
         assert plugin.streams == 0
 

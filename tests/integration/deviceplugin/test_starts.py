@@ -7,12 +7,13 @@ import asyncio
 import pytest
 
 from akri.clock import SystemClock
-from akri.core.errors import AdmissionError, KubeletError
+from akri.core.errors import AdmissionError, RemoteCallError
 from akri.core.ids import ObjectKey, PluginDeviceId
 from akri.deviceplugin import wire
 from akri.deviceplugin.host import KUBELET_SOCKET
 from akri.deviceplugin.pod_resources import PodResourcesClient
-from akri.deviceplugin.transport import call, connect
+from akri.deviceplugin.transport import connect
+from akri.rpc import call
 from akri.testing.kubelet import pod
 from tests.integration.deviceplugin.agent import ALL_OPTIONS, Agent, RawPlugin, answer, devices, listed, until_listed
 from tests.integration.deviceplugin.driver import Driver
@@ -42,7 +43,7 @@ async def test_a_start_that_the_plugin_refuses_is_tried_again(kubelet: Driver) -
         plugin.preferred = wire.write_preferred_response([[PluginDeviceId("b")]])
         plugin.allocate = answer(A="b")
         plugin.lists = [wire.write_device_list(devices("a", "b"))]
-        plugin.pre_start = KubeletError("not yet")
+        plugin.pre_start = RemoteCallError("not yet")
         plugin.refused_starts = 1
         await plugin.register(RAW)
         await kubelet.shows(RAW, capacity=2, allocatable=2)
@@ -192,7 +193,7 @@ async def ask(kubelet: Driver) -> str:
     channel = connect(kubelet.pod_resources_socket)
     try:
         await call(channel, wire.LIST_POD_RESOURCES, wire.EMPTY, seconds=10)
-    except KubeletError as error:
+    except RemoteCallError as error:
         return str(error)
     finally:
         await channel.close()

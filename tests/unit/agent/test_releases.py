@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from akri.core.errors import KubeletError
+from akri.core.errors import RemoteCallError
 from akri.core.evidence import Listing
 from akri.core.metadata import JsonObject
 from akri.core.reports import Event, Reason
@@ -50,7 +50,7 @@ async def test_a_pod_that_asks_and_is_not_listed_keeps_the_slot_until_ten_second
         assert it.usages() == {}
 
 
-@pytest.mark.parametrize("error", [KubeletError("no socket"), OSError("no socket"), RuntimeError("no socket")])
+@pytest.mark.parametrize("error", [RemoteCallError("no socket"), OSError("no socket"), RuntimeError("no socket")])
 async def test_a_pod_resources_that_does_not_answer_frees_nothing_and_is_asked_ever_more_rarely(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:

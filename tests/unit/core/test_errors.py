@@ -13,8 +13,8 @@ from akri.core.errors import (
     ClaimRefusedError,
     InvalidDocumentError,
     InvalidValueError,
-    KubeletError,
     Problem,
+    RemoteCallError,
     short,
 )
 
@@ -64,9 +64,10 @@ def test_a_refused_claim_names_its_holder() -> None:
     assert (str(error), error.holder, ClaimRefusedError("x").holder) == ("slot a-1 is held by node-b", "node-b", "")
 
 
-def test_a_kubelet_error_has_a_code() -> None:
-    error = KubeletError("no answer", "UNAVAILABLE")
-    assert (str(error), error.code, KubeletError("x").code) == ("no answer", "UNAVAILABLE", "UNKNOWN")
+def test_a_failed_call_has_a_code_and_the_words_of_the_peer() -> None:
+    error = RemoteCallError("rpc error: no answer", "UNAVAILABLE", "no answer")
+    assert (str(error), error.code, error.text) == ("rpc error: no answer", "UNAVAILABLE", "no answer")
+    assert (RemoteCallError("x").code, RemoteCallError("x").text) == ("UNKNOWN", "")
 
 
 def test_a_refused_pod_has_a_reason() -> None:

@@ -12,8 +12,8 @@ from akri.core.ids import ResourceName
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
 from akri.deviceplugin.plugin import socket_name
-from akri.deviceplugin.transport import MAX_PATH, check_socket_path
 from akri.deviceplugin.wire import DeviceIds
+from akri.rpc import MAX_PATH, check_socket_path
 from akri.testing.clock import VirtualClock
 
 
