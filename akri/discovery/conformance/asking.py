@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Stream", "asking", "unread"]
 
+_GREETING: Final = 10.0
+"""A handler that is busy is slow, and breaks no rule by it."""
 _LARGE: Final = 100_000
 _KEPT: Final = 1000
 """Answers of a stream that are kept: a handler may send without end."""
@@ -95,12 +97,12 @@ class Ask:
         """Open a connection. Raises InvalidValueError for an endpoint that is none, DiscoveryError for TLS files."""
         address = address_of(self.registration)
         if not address.tls:
-            return rpc.connect(address.target, most=MOST)
+            return rpc.connect(address.target, most=MOST, seconds=_GREETING)
         if self.tls is None:
             raise InvalidValueError(
                 "endpoint", self.registration.endpoint, "certificates to speak TLS with: --tls-certificate and the others"
             )
-        return rpc.connect(address.target, most=MOST, credentials=await channel_credentials(self.tls))
+        return rpc.connect(address.target, most=MOST, credentials=await channel_credentials(self.tls), seconds=_GREETING)
 
 
 @asynccontextmanager

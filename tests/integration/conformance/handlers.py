@@ -98,13 +98,13 @@ class Behaviour:
 
 @define(eq=False)
 class Small:
-    """A handler while it serves. asked, lost, refused: streams so far; open: those that are open."""
+    """A handler while it serves. asked, lost: streams so far; open: those that are open. refused_after: how many were asked before."""
 
     folder: Path
     behaviour: Behaviour
     asked: int = 0
     lost: int = 0
-    refused: int = 0
+    refused_after: int = -1
     registrations: int = 0
     open: set[int] = field(factory=set[int])
     _writing: asyncio.Lock = field(factory=asyncio.Lock)
@@ -123,7 +123,7 @@ class Small:
         """Answer a question."""
         question = read_question(request)
         if question.details == BAD:
-            self.refused += 1
+            self.refused_after = self.asked
             await _awaited(self.behaviour.refuse(context))
             return
         self.asked += 1

@@ -28,7 +28,7 @@ PROCESSES = {
     "deaf": ("ends", "it still runs after"),
 }
 PLAN = Plan(details="some", large_details=LARGE, large_least=LARGE_COUNT, patience=6, quiet=0.5, cancels=70)
-AT_A_TIME = 16
+AT_A_TIME = 10
 PATIENT = Plan(details="some", large_details=LARGE, large_least=LARGE_COUNT, patience=20, quiet=0.4, cancels=40)
 
 
