@@ -171,7 +171,7 @@ def connect(
     ]
     if keepalive is not None:
         options += [("grpc.keepalive_time_ms", int(keepalive * 1000)), ("grpc.keepalive_timeout_ms", 10_000)]
-        options += [("grpc.http2.max_pings_without_data", 0)]
+        options += [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.ping_timeout_ms", 10_000)]
     if credentials is None:
         return aio.insecure_channel(address, options=options)
     return aio.secure_channel(address, credentials, options=options)
