@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from itertools import groupby
 from typing import TypeAlias
 
 import pytest
@@ -27,7 +28,8 @@ class _Followed:
 
     @property
     def states(self) -> list[_Data]:
-        return [state for _, state in self.told]
+        """In their order; one that is told again, because the watch was opened again, counts once."""
+        return [state for state, _ in groupby(state for _, state in self.told)]
 
     async def run(self) -> None:
         async for state in self._states:
@@ -44,7 +46,8 @@ async def _tell(driver: Driver, states: AsyncIterator[_Data], put: Callable[[Obj
             began = driver.clock.now()
             await put(ObjectKey("default", "followed"), {"password": password})
             await until(driver, lambda password=password: followed.states[-1] == {"password": password})  # type: ignore[misc]
-            assert followed.told[-1][0] - began <= _SOON
+            told = next(when for when, state in followed.told if state == {"password": password})
+            assert told - began <= _SOON
         assert followed.states == [None, {"password": b"first"}, {"password": b"\x00\xff"}]
     finally:
         following.cancel()
