@@ -13,6 +13,7 @@ from akri.platforms.kubernetes.secrets import watch_config_map, watch_secret
 from tests.unit.platforms.kubernetes.scripted_server import CUT, Answer, ImpatientClock, listed, status
 
 KEY = ObjectKey("default", "login")
+LOST: Answer = (CUT, {})
 NEWS: Answer = (200, {"kind": "Secret", "data": {"a": "bWFya2Vy"}, "text": "marker"})
 
 
@@ -73,7 +74,7 @@ async def test_a_revision_that_the_server_forgot_is_read_anew() -> None:
     [
         ((status(403, "Forbidden", "marker"),), NotPermittedError),
         ((_secret("bWFya2Vy", "7"), status(400, "BadRequest")), OutcomeUnknownError),
-        ((_secret("bWFya2Vy", "7"), (CUT, {})), OutcomeUnknownError),
+        ((_secret("bWFya2Vy", "7"), LOST), OutcomeUnknownError),
     ],
 )
 async def test_what_fails_raises_and_quotes_nothing(answers: tuple[Answer, ...], error: type[AkriError]) -> None:
