@@ -21,7 +21,7 @@ from tests.guards.tree import ROOT
 from tests.integration.conformance.go_handler import SOURCE, folder_handler, lacks
 from tests.integration.discovery.places import authority, certificate, free_port
 
-OURS = (sys.executable, "-c", "from akri_handler.main import main; main()")
+OURS = (sys.executable, "-c", "from akri_handler.start import main; main()")
 MANY = "descriptions: [" + ", ".join(f"device-{number}-{'x' * 90}" for number in range(5000)) + "]"
 BAD = ("{]", "colour: red", "[a, list]")
 

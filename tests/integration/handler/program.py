@@ -15,7 +15,7 @@ from attrs import define
 
 __all__ = ["COMMAND", "Program", "program"]
 
-COMMAND: Final = (sys.executable, "-c", "from akri_handler.main import main; main()")
+COMMAND: Final = (sys.executable, "-c", "from akri_handler.start import main; main()")
 
 
 @define(eq=False)

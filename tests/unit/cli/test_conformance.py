@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from akri.cli.group import cli
 from akri.discovery.conformance.rules import RULES
 
-HANDLER = (sys.executable, "-c", "from akri_handler.main import main; main()", "debug-echo")
+HANDLER = (sys.executable, "-c", "from akri_handler.start import main; main()", "debug-echo")
 ECHO = ("--details", "descriptions: [a, b]", "--patience", "20")
 QUICK = ("--rule", "first-answer", "--rule", "bad-details")
 
