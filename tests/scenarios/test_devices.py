@@ -96,8 +96,8 @@ async def test_e10_two_devices_with_one_digest_exist_under_different_names_and_c
         assert {instance.device_id: instance.name for instance in it.store.instances} == TWINS
 
 
-async def test_e10_thousands_of_devices_in_one_configuration_stay_as_many_instances() -> None:
-    count = 2000
+async def test_e10_ten_thousand_devices_in_one_configuration_stay_ten_thousand_instances() -> None:
+    count = 10_000
     async with agent_world(*(device(f"foo{number}") for number in range(count))) as it:
         await it.store.apply(configuration())
         await it.clock.run_until(lambda: len(it.plugins.offered) == count + 1)
