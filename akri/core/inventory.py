@@ -92,7 +92,7 @@ class _Draft:
     def index(self, published: Iterable[Instance]) -> None:
         """Take what is published in the namespace and sort what is this Configuration's by device."""
         namespace, uid = self.configuration.key.namespace, self.configuration.metadata.uid
-        settled = self._settled_before()
+        name, settled = self.configuration.name, self._settled_before()
         for instance in published:
             key = instance.metadata.key
             if key.namespace != namespace:
@@ -101,7 +101,7 @@ class _Draft:
             known = settled.get(InstanceName(key.name))
             if known is not None and known[2] is instance:
                 self.unchanged[known[0]] = known
-            elif instance.owner_uid == uid:
+            elif instance.configuration == name and instance.owner_uid == uid:
                 self._index(instance)
 
     def _index(self, instance: Instance) -> None:
