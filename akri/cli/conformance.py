@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is loaded: it reports each ended stream on the standard error
-
 from akri.core.errors import AkriError
-from akri.discovery.conformance.plan import Plan
 from akri.discovery.conformance.rules import RULES, Outcome, Verdict
-from akri.discovery.conformance.running import conformance as run_conformance
-from akri.discovery.conformance.subject import Target, endpoint_of
-from akri.discovery.tls import TlsFiles
+
+if TYPE_CHECKING:
+    from akri.discovery.conformance.subject import Target
 
 __all__ = ["conformance"]
 
@@ -80,15 +77,16 @@ def conformance(
     Each rule that is broken is printed with what was expected and what came.
     """
     if listing:
-        for rule in RULES.values():
-            click.echo(f"{rule.id}: {rule.expected}\n    why: {rule.why}")
+        click.echo("\n".join(f"{rule.id}: {rule.expected}\n    why: {rule.why}" for rule in RULES.values()))
         return
-    if details is not None and details_file is not None:
-        message = "--details and --details-file: expected one of them"
-        raise click.UsageError(message)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is loaded: it reports each ended stream on the standard error
+    from akri.discovery.conformance.plan import Plan  # noqa: PLC0415 - `akri --help` must not load all this
+    from akri.discovery.conformance.running import run_conformance  # noqa: PLC0415 - as above
+    from akri.discovery.tls import TlsFiles  # noqa: PLC0415 - as above
+
     try:
         plan = Plan(
-            details=_read(details_file) or details or "",
+            details=_details(details, details_file),
             properties=dict(_property(text) for text in properties),
             bad_details=bad_details or ("{]",),
             large_details=_read(large_details_file),
@@ -98,9 +96,7 @@ def conformance(
             quiet=min(2.0, patience / 2),
             tls=TlsFiles(*tls) if tls else None,
         )
-        outcomes = asyncio.run(
-            run_conformance(_target(target, folder), plan, rules=rules, tell=_tell if output == "text" else _say_nothing)
-        )
+        outcomes = run_conformance(_target(target, folder), plan, rules=rules, tell=_tell if output == "text" else _say_nothing)
     except (AkriError, OSError, ValueError) as error:
         raise click.UsageError(str(error), context) from error
     _conclude(outcomes, output)
@@ -108,6 +104,8 @@ def conformance(
 
 
 def _target(words: tuple[str, ...], folder: Path | None) -> Target:
+    from akri.discovery.conformance.subject import Target, endpoint_of  # noqa: PLC0415 - as above
+
     if not words:
         if folder is None:
             message = "nothing to test: expected an endpoint, a command, or --folder for a handler that registers there"
@@ -118,6 +116,13 @@ def _target(words: tuple[str, ...], folder: Path | None) -> Target:
         return Target(endpoint=endpoint, folder=folder and folder.absolute())
     command = tuple(shlex.split(words[0])) if len(words) == 1 else words
     return Target(command, folder=folder and folder.absolute())
+
+
+def _details(text: str | None, file: Path | None) -> str:
+    if text is not None and file is not None:
+        message = "--details and --details-file: expected one of them"
+        raise click.UsageError(message)
+    return text or _read(file) or ""
 
 
 def _read(file: Path | None) -> str | None:

@@ -20,7 +20,7 @@ from akri.discovery.conformance.plan import Plan
 from akri.discovery.conformance.rules import RULES, Outcome, Rule, Verdict, chosen
 from akri.discovery.conformance.subject import Subject, Target
 
-__all__ = ["CHECKS", "conformance"]
+__all__ = ["CHECKS", "conformance", "run_conformance"]
 
 CHECKS: Final[Mapping[str, Check]] = {**LIFE, **ANSWERS}
 """How each rule is tried, by its id."""
@@ -57,6 +57,13 @@ async def conformance(
             outcomes.append(await _tried(rule, bench))
             tell(outcomes[-1])
     return tuple(outcomes)
+
+
+def run_conformance(
+    target: Target, plan: Plan, *, rules: Sequence[str] = (), tell: Callable[[Outcome], None] = _silent
+) -> tuple[Outcome, ...]:
+    """Do the same without an event loop of one's own."""
+    return asyncio.run(conformance(target, plan, rules=rules, tell=tell))
 
 
 async def _tried(rule: Rule, bench: Bench) -> Outcome:
