@@ -109,3 +109,13 @@ async def test_one_that_speaks_tls_needs_files() -> None:
     handler = source.make(node.clock)
     with pytest.raises(DiscoveryError, match="speaks TLS: this agent was given no certificate"):
         await anext(aiter(handler.discover("", {})))
+
+
+def test_what_is_remembered_is_bounded_whoever_registers() -> None:
+    node = _Node()
+    for number in range(256):
+        node.handlers.register(_registration(endpoint=f"/run/{number}.sock"))
+    with pytest.raises(NotPermittedError, match="256 handlers are registered on this node"):
+        node.handlers.register(_registration(endpoint="/run/one-more.sock"))
+    node.handlers.register(_registration(endpoint="/run/7.sock"))
+    assert len(node.addresses(ONVIF)) == 256

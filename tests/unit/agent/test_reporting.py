@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from akri.core.errors import NotPermittedError, OutcomeUnknownError
-from akri.core.reports import DiscoveryReport
+from akri.core.device import Device
+from akri.core.errors import DiscoveryError, NotPermittedError, OutcomeUnknownError
+from akri.core.ids import DeviceId
+from akri.core.reports import DiscoveryReport, Reason
 from akri.platforms.local.memory import MemoryStore
 from akri.testing.clock import VirtualClock
 from akri.testing.faults import FaultyNodePlatform, Orders, Slow
@@ -85,3 +87,50 @@ async def test_a_report_that_fails_in_any_way_is_logged_and_written_later(caplog
         await clock.advance(60)
         assert len(store.reports) == 1
         assert caplog.text.count("not published report=default/cam") == 4
+
+
+async def test_what_goes_wrong_is_told_once_on_the_configuration_and_again_when_it_comes_back() -> None:
+    async with agent_world() as it:
+        it.source.fail(DiscoveryError("the bus is gone"))
+        await it.store.apply(configuration())
+        await it.clock.advance(200)
+        (event,) = it.told(Reason.DISCOVERY_FAILED)
+        assert (event.kind, event.about, event.warning) == ("Configuration", key("cam"), True)
+        assert event.message == "node node-a: handler scripted: the bus is gone"
+        it.source.show()
+        await it.clock.advance(60)
+        it.source.fail(DiscoveryError("the bus is gone again"))
+        await it.clock.advance(60)
+        assert len(it.told(Reason.DISCOVERY_FAILED)) == 2
+
+
+async def test_errors_that_change_all_the_time_are_told_now_and_then() -> None:
+    async with agent_world() as it:
+        await it.store.apply(configuration())
+        for number in range(300):
+            it.source.show(Device(DeviceId(f"odd\n{number}")))
+            await it.clock.advance(0.2)
+        assert 3 <= len(it.told(Reason.DISCOVERY_FAILED)) <= 8
+
+
+async def test_a_report_has_room_for_a_hundred_problems_and_says_how_many_there_are_beside() -> None:
+    async with agent_world() as it:
+        it.source.show(*(Device(DeviceId(f"odd\n{number}"), {"A=": "x" * 100}) for number in range(300)))
+        await it.store.apply(configuration())
+        await it.clock.advance(1)
+        problems = it.store.reports[0].problems
+        assert len(problems) == 101
+        assert problems[-1] == "and 500 more"
+
+
+async def test_one_more_answer_is_no_news() -> None:
+    async with agent_world(device("foo0")) as it:
+        await it.store.apply(configuration())
+        await it.clock.advance(2)
+        written = it.store.reports[0].written_at
+        for _ in range(20):
+            it.source.show(device("foo0"))
+            await it.clock.advance(1)
+        assert it.store.reports[0].written_at == written
+        await it.clock.advance(60)
+        assert it.store.reports[0].handlers[0].answered_at > written

@@ -140,3 +140,15 @@ def test_the_published_description_has_the_messages_that_are_sent() -> None:
     assert ours["DiscoverResponse"].pop("devices") == "repeated bytes 1"
     assert published["DiscoverResponse"].pop("devices") == "repeated Device 1"
     assert published == ours
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 254])
+def test_a_name_that_could_not_be_shown_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValueError, match="name: "):
+        read_registration(write_registration(Registration(HandlerName(name), "/run/x.sock", network=False, shared=False)))
+
+
+def test_more_devices_than_a_message_needs_bytes_for_are_refused_before_they_are_read() -> None:
+    empty = b"\x0a\x00" * 100_001
+    with pytest.raises(InvalidValueError, match="devices: 100001 is not valid: expected at most 100000"):
+        read_answer(empty, {})
