@@ -170,7 +170,7 @@ async def test_d4_another_order_is_no_change(folder: Path) -> None:
     async with discovering(folder) as node, raw_handler(folder, behave) as handler:
         await register(folder, handler.registration)
         await node.store.apply(configuration())
-        await node.until(lambda: node.ids() == ["a", "b", "c"])
+        await node.until(lambda: node.ids() == ["a", "b", "c"] and len(node.store.events) >= 3)
         before, events = node.store.instances, len(node.store.events)
         turn.set()
         await asyncio.sleep(1.5)
