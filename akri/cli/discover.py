@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from akri.core.ids import NodeName
+from akri.core.naming import node_name_of
 
 __all__ = ["discover"]
 
@@ -71,7 +72,7 @@ def discover(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is loaded: it reports each ended stream on the standard error
     from akri.cli.discovering import Asking, Showing, discovered  # noqa: PLC0415 - `akri --help` must not load all this
 
-    asking = Asking(NodeName(node or _host_name()), endpoint, tls, shared, pairs, timeout)
+    asking = Asking(NodeName(node) if node else node_name_of(socket.gethostname()), endpoint, tls, shared, pairs, timeout)
     context.exit(discovered(files, asking, Showing(output, watch, seconds, explain, only)))
 
 
@@ -81,9 +82,3 @@ def _pair(text: str) -> tuple[str, str]:
         message = f"--property: {text!r} is not valid: expected NAME=VALUE"
         raise click.UsageError(message)
     return name, value
-
-
-def _host_name() -> str:
-    """Give this machine's host name in the form that Kubernetes gives a node's name."""
-    name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in socket.gethostname().lower())
-    return name.strip("-.")[:63] or "localhost"

@@ -40,12 +40,14 @@ __all__ = [
     "job_labels",
     "job_name",
     "name_collisions",
+    "node_name_of",
     "pod_labels",
     "pod_name",
     "report_name",
     "resource_name",
 ]
 
+_LONGEST_HOST: Final = 63
 DIGEST_SIZE: Final = 3
 """Bytes of the digest in an Instance's name."""
 LONGER_DIGEST_SIZE: Final = 4
@@ -222,3 +224,9 @@ def name_collisions(configurations: Iterable[Configuration], instances: Iterable
             if kind == "Configuration":
                 refused.add(thing.key)
     return tuple(refusals)
+
+
+def node_name_of(host: str) -> NodeName:
+    """Give a machine's host name in the form that Kubernetes gives a node's name: lower case, 1 to 63 characters."""
+    name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in host.lower())
+    return NodeName(name.strip("-.")[:_LONGEST_HOST].rstrip("-.") or "localhost")

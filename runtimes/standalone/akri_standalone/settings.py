@@ -5,22 +5,19 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from attrs import field, frozen
 
 from akri.core.ids import HandlerName, NodeName
+from akri.core.naming import node_name_of
 from akri.discovery.embedded import HandlerFactory
 
 __all__ = ["Settings", "default_node"]
 
-_LONGEST_NODE: Final = 63
-
 
 def default_node() -> NodeName:
-    """Return this machine's host name in the form that Kubernetes gives a node's name."""
-    name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in socket.gethostname().lower())
-    return NodeName(name.strip("-.")[:_LONGEST_NODE] or "localhost")
+    """Return the name of this machine as a node."""
+    return node_name_of(socket.gethostname())
 
 
 @frozen

@@ -28,6 +28,7 @@ from akri.core.naming import (
     job_labels,
     job_name,
     name_collisions,
+    node_name_of,
     pod_labels,
     pod_name,
     report_name,
@@ -212,3 +213,11 @@ def test_instances_of_a_refused_configuration_take_no_names() -> None:
     assert [refusal.kind for refusal in name_collisions(configurations, [left_over, instance("a/x-8120fe", "x", 4.0)])] == ["Configuration"]
     # An instance of the same name elsewhere does not make that configuration's instances refused.
     assert len(name_collisions(configurations, [instance("a/y-1", "y", 5.0), instance("c/y-1", "y", 6.0)])) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "node"),
+    [("gateway", "gateway"), ("Gate_Way.Local", "gate-way.local"), ("-.x.-", "x"), ("", "localhost"), ("a" * 62 + "-b", "a" * 62)],
+)
+def test_a_host_is_a_node(host: str, node: str) -> None:
+    assert node_name_of(host) == node
