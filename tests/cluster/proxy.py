@@ -84,8 +84,8 @@ class _Reply:
 class FaultyProxy:
     """The proxy. `orders` come before what happens at `random`.
 
-    requests: how many came, by verb and resource. happened: the faults that requests met, in order (not those of running watches).
-    late: writes that took effect when nobody waited any more, with the server's status.
+    requests: how many came, by verb and resource. happened: the faults that requests met, in order (not those of running watches);
+    of a write that was sent on when nobody waited any more with the server's status.
     """
 
     upstream: str
