@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, assert_never
 
@@ -12,11 +13,12 @@ from akri.discovery.udev.kernel import KernelDevice, Scan, line
 from akri.discovery.udev.rules import Condition, Key, Rule
 from akri.discovery.udev.uevent import Uevent
 
-__all__ = ["holds", "may_concern", "may_match", "names", "selected", "snapshot", "value_of"]
+__all__ = ["holds", "may_concern", "may_match", "names", "narrowed", "selected", "snapshot", "value_of"]
 
 _COMPARED: Final = 511
 """Bytes of an attribute that udev compares after it has cut off blanks."""
 _BLANKS: Final = " \t\n\r"
+_SAME_TO_LIBUDEV: Final = re.compile(r"[A-Za-z0-9_.*?-]+")
 _NAMES: Final = frozenset({Key.DEVPATH, Key.KERNEL, Key.SUBSYSTEM})
 
 
@@ -24,6 +26,21 @@ def names(rules: Iterable[Rule], keys: Iterable[Key]) -> frozenset[str]:
     """List what the rules name in braces after these keys: attributes or properties that must be read."""
     wanted = frozenset(keys)
     return frozenset(condition.name for rule in rules for condition in rule.conditions if condition.key in wanted)
+
+
+def narrowed(rules: Iterable[Rule], key: Key) -> frozenset[str]:
+    """List patterns, of which libudev means the same, one of which the name of each selected device matches; empty: it may be any.
+
+    key: SUBSYSTEM or KERNEL. A device that stays selected keeps both names, so what they leave out is not looked for either.
+    """
+    found: set[str] = set()
+    for rule in rules:
+        compared = (condition.pattern.text.split("|") for condition in rule.own if condition.key is key and condition.equal)
+        plain = next((parts for parts in compared if all(map(_SAME_TO_LIBUDEV.fullmatch, parts))), None)
+        if plain is None:
+            return frozenset()
+        found.update(plain)
+    return frozenset(found)
 
 
 def may_match(rules: Iterable[Rule], devpath: str, subsystem: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from akri.discovery.snapshot import Snapshot
 from akri.discovery.udev.describe import IDENTITY_ATTRIBUTES, IDENTITY_PROPERTIES
 from akri.discovery.udev.details import TITLE, UdevDetails, parse_details, parse_properties
 from akri.discovery.udev.kernel import KernelDevice, Scan, line
-from akri.discovery.udev.match import may_concern, may_match, names, selected, snapshot
+from akri.discovery.udev.match import may_concern, may_match, names, narrowed, selected, snapshot
 from akri.discovery.udev.rules import Key
 from akri.discovery.udev.settling import AGAIN, PAUSE, Database, Pending, Version, ready
 from akri.discovery.udev.uevent import Uevent, parse_uevent
@@ -250,6 +250,16 @@ class _Texts(Protocol):
     def get(self, name: str, /) -> str | None: ...
 
 
+class _Enumerator(Protocol):
+    """What is used of pyudev's enumerators."""
+
+    def match_subsystem(self, subsystem: str) -> object: ...
+
+    def match_sys_name(self, sys_name: str) -> object: ...
+
+    def __iter__(self) -> Iterator[_Device]: ...
+
+
 class _Device(Protocol):
     """What we use of pyudev's Device, which has no types of its own."""
 
@@ -264,8 +274,9 @@ class _Device(Protocol):
 
 
 def scan_devices(details: UdevDetails, *, everything: bool = False) -> Scan:
-    """Read sysfs once: all names, and of devices that may match (and their ancestors) what rules and descriptions look at. Blocks.
+    """Read sysfs once: names, and of devices that may match (and their ancestors) what rules and descriptions look at. Blocks.
 
+    Where all rules name subsystems or kernel names, libudev looks at no others: a machine has a thousand devices and more.
     everything: take all devices for candidates, those too that no rule can select, as it takes to explain why.
     Raises DiscoveryError if libudev or sysfs cannot be read.
     """
@@ -273,7 +284,12 @@ def scan_devices(details: UdevDetails, *, everything: bool = False) -> Scan:
         reader = _Reader(details)
         present: set[str] = set()
         candidates: list[str] = []
-        for device in cast("Iterable[_Device]", pyudev.Enumerator(pyudev.Context())):
+        enumerator = cast("_Enumerator", pyudev.Enumerator(pyudev.Context()))
+        for subsystem in () if everything else sorted(narrowed(details.rules, Key.SUBSYSTEM)):
+            enumerator.match_subsystem(subsystem)
+        for name in () if everything else sorted(narrowed(details.rules, Key.KERNEL)):
+            enumerator.match_sys_name(name)
+        for device in enumerator:
             present.add(device.device_path)
             if everything or may_match(details.rules, device.device_path, device.subsystem or ""):
                 candidates.append(device.device_path)

@@ -13,7 +13,7 @@ from akri.core.ids import DeviceId
 from akri.discovery.snapshot import Snapshot
 from akri.discovery.udev.details import UdevDetails
 from akri.discovery.udev.kernel import KernelDevice, Scan
-from akri.discovery.udev.match import may_concern, may_match, names, selected, snapshot
+from akri.discovery.udev.match import may_concern, may_match, names, narrowed, selected, snapshot
 from akri.discovery.udev.pattern import Pattern
 from akri.discovery.udev.rules import Condition, Key, Rule, parse_rule
 from akri.discovery.udev.uevent import Uevent
@@ -235,3 +235,24 @@ def test_news_concern_us_if_they_are_about_a_possible_match_or_its_ancestor() ->
     assert may_concern(some, ALL, Uevent("/devices/new", "block"))
     assert may_concern(some, ALL, Uevent("/devices/usb1", "usb"))
     assert not may_concern(some, ALL, Uevent("/devices/virtual/net/veth0", "net"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "subsystems", "kernels"),
+    [
+        (['SUBSYSTEM=="video4linux"'], {"video4linux"}, set()),
+        (['SUBSYSTEM=="usb|block", KERNEL=="sd?"', 'KERNEL=="loop*", SUBSYSTEM=="block"'], {"usb", "block"}, {"sd?", "loop*"}),
+        (['SUBSYSTEM=="usb"', 'KERNEL=="sda"'], set(), set()),
+        (['SUBSYSTEM!="usb", SUBSYSTEMS=="usb", KERNELS=="1-1"'], set(), set()),
+        (['KERNEL=="cciss/*"'], set(), set()),
+        (['KERNEL=="[ab]*"', 'KERNEL=="c"'], set(), set()),
+        (['KERNEL=="a\\*|b?"'], set(), set()),
+        (['KERNEL=="a|"'], set(), set()),
+        (['KERNEL=="[ab]*", KERNEL=="a*"'], set(), {"a*"}),
+        ([], set(), set()),
+    ],
+)
+def test_names_that_all_rules_ask_for_narrow_the_look(rules: list[str], subsystems: set[str], kernels: set[str]) -> None:
+    parsed = [parse_rule(rule) for rule in rules]
+    assert set(narrowed(parsed, Key.SUBSYSTEM)) == subsystems
+    assert set(narrowed(parsed, Key.KERNEL)) == kernels
