@@ -240,19 +240,19 @@ def test_news_concern_us_if_they_are_about_a_possible_match_or_its_ancestor() ->
 @pytest.mark.parametrize(
     ("rules", "subsystems", "kernels"),
     [
-        (['SUBSYSTEM=="video4linux"'], {"video4linux"}, set()),
-        (['SUBSYSTEM=="usb|block", KERNEL=="sd?"', 'KERNEL=="loop*", SUBSYSTEM=="block"'], {"usb", "block"}, {"sd?", "loop*"}),
-        (['SUBSYSTEM=="usb"', 'KERNEL=="sda"'], set(), set()),
-        (['SUBSYSTEM!="usb", SUBSYSTEMS=="usb", KERNELS=="1-1"'], set(), set()),
-        (['KERNEL=="cciss/*"'], set(), set()),
-        (['KERNEL=="[ab]*"', 'KERNEL=="c"'], set(), set()),
-        (['KERNEL=="a\\*|b?"'], set(), set()),
-        (['KERNEL=="a|"'], set(), set()),
-        (['KERNEL=="[ab]*", KERNEL=="a*"'], set(), {"a*"}),
-        ([], set(), set()),
+        (['SUBSYSTEM=="video4linux"'], "video4linux", ""),
+        (['SUBSYSTEM=="usb|block", KERNEL=="sd?"', 'KERNEL=="loop*", SUBSYSTEM=="block"'], "usb block", "sd? loop*"),
+        (['SUBSYSTEM=="usb"', 'KERNEL=="sda"'], "", ""),
+        (['SUBSYSTEM!="usb", SUBSYSTEMS=="usb", KERNELS=="1-1"'], "", ""),
+        (['KERNEL=="cciss/*"'], "", ""),
+        (['KERNEL=="[ab]*"', 'KERNEL=="c"'], "", ""),
+        (['KERNEL=="a\\*|b?"'], "", ""),
+        (['KERNEL=="a|"'], "", ""),
+        (['KERNEL=="[ab]*", KERNEL=="a*"'], "", "a*"),
     ],
 )
-def test_names_that_all_rules_ask_for_narrow_the_look(rules: list[str], subsystems: set[str], kernels: set[str]) -> None:
+def test_names_that_all_rules_ask_for_narrow_the_look(rules: list[str], subsystems: str, kernels: str) -> None:
     parsed = [parse_rule(rule) for rule in rules]
-    assert set(narrowed(parsed, Key.SUBSYSTEM)) == subsystems
-    assert set(narrowed(parsed, Key.KERNEL)) == kernels
+    assert set(narrowed(parsed, Key.SUBSYSTEM)) == set(subsystems.split())
+    assert narrowed([], Key.KERNEL) == frozenset()
+    assert set(narrowed(parsed, Key.KERNEL)) == set(kernels.split())
