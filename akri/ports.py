@@ -16,24 +16,29 @@ from akri.core.configuration import Configuration, UnreadableConfiguration
 from akri.core.evidence import PodObservation
 from akri.core.ids import NodeName, ObjectKey, SlotId
 from akri.core.instance import Instance
-from akri.core.reports import ConfigurationStatus, DiscoveryReport, Event
+from akri.core.metadata import JsonObject, ObjectMeta, frozen_json
+from akri.core.reports import ConfigurationStatus, DiscoveryReport, Event, PastEvent
 from akri.core.usage import Usage
-from akri.scheduling.model import Action, BrokerJob, BrokerPod, BrokerService, NodeState
+from akri.scheduling.model import Action, BrokerJob, BrokerPod, BrokerService, NodeState, Phase
 
 __all__ = [
     "Alive",
     "Clock",
     "ClusterPlatform",
+    "ClusterWatches",
     "ConfigurationObservation",
+    "ContainerState",
     "Done",
     "Gone",
     "NodePlatform",
     "Outcome",
+    "PodDetails",
     "Put",
     "Refusal",
     "Refused",
     "Reset",
     "Unknown",
+    "UserPlatform",
     "WatchEvent",
 ]
 
@@ -119,6 +124,42 @@ class Unknown:
 
 Outcome: TypeAlias = Done | Refused | Unknown
 """How a write to an Instance ended. Writes never raise for these; other errors are programming errors."""
+
+
+@frozen
+class ContainerState:
+    """What became of one container of a pod; `init` for one that runs to its end before the main ones start.
+
+    started, finished: of its present or last run, seconds since the epoch, 0 where it has not happened. exit_code: of its last
+    run that ended, None where none did. restarts: how many times it was started again. reason: one word, "" where there is none.
+    """
+
+    name: str
+    init: bool = False
+    running: bool = False
+    started: float = 0.0
+    finished: float = 0.0
+    exit_code: int | None = None
+    restarts: int = 0
+    reason: str = ""
+
+
+@frozen
+class PodDetails:
+    """A pod as people want to see it: a broker, or one of a user or a job. Times as in BrokerPod.
+
+    spec: a Kubernetes PodSpec. containers: in the order of the spec, init containers first.
+    """
+
+    metadata: ObjectMeta
+    spec: JsonObject = field(converter=frozen_json, hash=False)
+    node: NodeName
+    phase: Phase
+    reason: str = ""
+    message: str = ""
+    started: float = 0.0
+    finished: float = 0.0
+    containers: tuple[ContainerState, ...] = ()
 
 
 class Clock(Protocol):
@@ -227,8 +268,8 @@ class NodePlatform(Protocol):
         ...
 
 
-class ClusterPlatform(Protocol):
-    """What the controller needs."""
+class ClusterWatches(Protocol):
+    """Watches of everything: what the controller and people look at."""
 
     def watch_configurations(self) -> AsyncIterator[WatchEvent[ConfigurationObservation]]:
         """Watch all Configurations."""
@@ -258,6 +299,10 @@ class ClusterPlatform(Protocol):
         """Watch the reports of all nodes. Gone carries an ObjectKey (namespace, `<configuration>.<node>`)."""
         ...
 
+
+class ClusterPlatform(ClusterWatches, Protocol):
+    """What the controller needs."""
+
     async def execute(self, action: Action) -> Outcome:
         """Do what the controller decided. Creating what is there already and deleting what is gone is Done(None).
 
@@ -275,4 +320,54 @@ class ClusterPlatform(Protocol):
 
     async def emit(self, event: Event) -> None:
         """Tell people what happened; as in NodePlatform."""
+        ...
+
+
+class UserPlatform(ClusterWatches, Protocol):
+    """What the commands of people need: they look at everything, write Configurations and read logs.
+
+    A new status is a change of its Configuration for the watch. Everything raises OutcomeUnknownError where the platform cannot be
+    reached, and NotPermittedError where its access rules refuse.
+    """
+
+    async def read_statuses(self) -> Mapping[str, ConfigurationStatus]:
+        """Read the status of each Configuration that has one, by the Configuration's uid."""
+        ...
+
+    async def read_events(self) -> tuple[PastEvent, ...]:
+        """Read the events that are kept, oldest first."""
+        ...
+
+    def follow_events(self) -> AsyncIterator[PastEvent]:
+        """Give the events that are kept, then each new one. Never ends by itself."""
+        ...
+
+    async def read_pod(self, key: ObjectKey) -> PodDetails | None:
+        """Read a pod, whoever made it; None if there is none."""
+        ...
+
+    async def read_job_pods(self, job: ObjectKey) -> tuple[PodDetails, ...]:
+        """Read the pods of a job, oldest first."""
+        ...
+
+    def read_log(
+        self, pod: ObjectKey, container: str, *, previous: bool = False, tail: int | None = None, follow: bool = False
+    ) -> AsyncIterator[str]:
+        """Give the lines that a container wrote, without their ends, oldest first; nothing where it wrote none.
+
+        previous: of the run before the present one. tail: the last so many lines. follow: then each new line, until the pod is gone
+        or has ended.
+        """
+        ...
+
+    async def apply(self, configuration: ConfigurationObservation) -> ConfigurationObservation:
+        """Store a Configuration in place of one of its name, and return it as stored.
+
+        Of its metadata only key, labels, annotations and finalizers count. One that changes nothing comes back with the revision
+        that it had.
+        """
+        ...
+
+    async def delete(self, key: ObjectKey) -> bool:
+        """Delete a Configuration with all that belongs to it; False if there is none."""
         ...

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
+from typing import Final
 
 from attrs import field, frozen
 
 from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
 from akri.core.naming import report_name
 
-__all__ = ["Condition", "ConfigurationStatus", "DiscoveryReport", "Event", "HandlerReport", "Reason"]
+__all__ = ["Condition", "ConfigurationStatus", "DiscoveryReport", "Event", "HandlerReport", "KeptDevice", "PastEvent", "Reason"]
+
+_NO_NODE: Final = NodeName("")
 
 
 class Reason(Enum):
@@ -23,6 +26,9 @@ class Reason(Enum):
     HANDLER_MISSING = "HandlerMissing"
     DISCOVERING = "Discovering"
     DISCOVERY_FAILED = "DiscoveryFailed"
+    HANDLER_SILENT = "HandlerSilent"
+    DETAILS_REFUSED = "DetailsRefused"
+    NOT_PERMITTED = "NotPermitted"
     PROPERTY_MISSING = "PropertyMissing"
     DEVICE_FOUND = "DeviceFound"
     DEVICE_LOST = "DeviceLost"
@@ -59,6 +65,7 @@ class HandlerReport:
 
     endpoint: where it is, `embedded` inside the agent. asked_at, answered_at: seconds since the epoch, 0 for not yet.
     candidates: devices looked at. dropped: reason -> how many devices it dropped. message, error: one sentence or "".
+    reason: the kind of the error, None where there is none, or where an older agent does not say.
     """
 
     name: HandlerName
@@ -70,6 +77,21 @@ class HandlerReport:
     dropped: Mapping[str, int] = field(factory=dict[str, int], converter=_counts, hash=False)
     message: str = ""
     error: str = ""
+    reason: Reason | None = None
+
+
+@frozen
+class KeptDevice:
+    """A device that its node does not see and keeps until its grace is over.
+
+    device_id, instance: "" where there is none. until: seconds since the epoch. misses: answers in a row without it. why: one clause.
+    """
+
+    device_id: str
+    instance: str
+    until: float
+    misses: int
+    why: str
 
 
 @frozen
@@ -83,6 +105,7 @@ class DiscoveryReport:
     written_at: float
     handlers: tuple[HandlerReport, ...] = ()
     problems: tuple[str, ...] = ()
+    kept: tuple[KeptDevice, ...] = ()
 
     @property
     def key(self) -> ObjectKey:
@@ -122,3 +145,12 @@ class Event:
     reason: Reason
     message: str
     warning: bool = False
+
+
+@frozen
+class PastEvent:
+    """An event and when it happened, seconds since the epoch; `node` is the node that told it, "" for the controller."""
+
+    event: Event
+    at: float
+    node: NodeName = _NO_NODE

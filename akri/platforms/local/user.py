@@ -1,0 +1,121 @@
+"""The local platform as people see it through the commands: everything to look at, Configurations to write, logs to read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from akri.core.ids import ObjectKey
+from akri.core.instance import Instance
+from akri.core.reports import ConfigurationStatus, DiscoveryReport, PastEvent
+from akri.platforms.local.memory import MemoryStore
+from akri.platforms.local.objects import Pod
+from akri.platforms.local.pod_spec import containers
+from akri.platforms.local.user_logs import follow_log, log_path
+from akri.ports import ConfigurationObservation, ContainerState, PodDetails, WatchEvent
+from akri.scheduling.model import BrokerJob, BrokerPod, BrokerService, NodeState, Phase
+
+__all__ = ["LocalUser"]
+
+
+class LocalUser:
+    """The UserPlatform port over a store. folder: the state folder, where brokers' logs are; None where there is none."""
+
+    def __init__(self, store: MemoryStore, folder: Path | None = None) -> None:
+        """Look at this store."""
+        self._store = store
+        self._cluster = store.cluster()
+        self._folder = folder
+
+    def watch_configurations(self) -> AsyncIterator[WatchEvent[ConfigurationObservation]]:
+        """Watch all Configurations."""
+        return self._cluster.watch_configurations()
+
+    def watch_instances(self) -> AsyncIterator[WatchEvent[Instance]]:
+        """Watch all Instances."""
+        return self._cluster.watch_instances()
+
+    def watch_broker_pods(self) -> AsyncIterator[WatchEvent[BrokerPod]]:
+        """Watch the pods that Akri made."""
+        return self._cluster.watch_broker_pods()
+
+    def watch_broker_jobs(self) -> AsyncIterator[WatchEvent[BrokerJob]]:
+        """Watch the jobs that Akri made."""
+        return self._cluster.watch_broker_jobs()
+
+    def watch_broker_services(self) -> AsyncIterator[WatchEvent[BrokerService]]:
+        """Watch the services that Akri made."""
+        return self._cluster.watch_broker_services()
+
+    def watch_nodes(self) -> AsyncIterator[WatchEvent[NodeState]]:
+        """Watch the nodes."""
+        return self._cluster.watch_nodes()
+
+    def watch_reports(self) -> AsyncIterator[WatchEvent[DiscoveryReport]]:
+        """Watch the reports of all nodes."""
+        return self._cluster.watch_reports()
+
+    async def read_statuses(self) -> Mapping[str, ConfigurationStatus]:
+        """Read the status of each Configuration that has one, by uid."""
+        found = {one.metadata.uid: self._store.status(one.key) for one in self._store.configurations}
+        return {uid: status for uid, status in found.items() if status is not None}
+
+    async def read_events(self) -> tuple[PastEvent, ...]:
+        """Read the events that are kept, oldest first."""
+        return tuple(PastEvent(event, 0.0) for event in self._store.events)
+
+    async def follow_events(self) -> AsyncIterator[PastEvent]:
+        """Give the events that are kept, then each new one."""
+        async for event in self._store.follow_events():
+            yield PastEvent(event, 0.0)
+
+    async def read_pod(self, key: ObjectKey) -> PodDetails | None:
+        """Read a pod, whoever made it."""
+        pod = self._store.pod(key)
+        return None if pod is None else _details(pod)
+
+    async def read_job_pods(self, job: ObjectKey) -> tuple[PodDetails, ...]:
+        """Read the pods of a job, oldest first."""
+        uids = {one.metadata.uid for one in self._store.jobs if one.metadata.key == job}
+        pods = [pod for pod in self._store.pods if any(owner.uid in uids for owner in pod.metadata.owners)]
+        return tuple(_details(pod) for pod in sorted(pods, key=lambda pod: (pod.metadata.created, pod.metadata.revision)))
+
+    async def read_log(
+        self, pod: ObjectKey, container: str, *, previous: bool = False, tail: int | None = None, follow: bool = False
+    ) -> AsyncIterator[str]:
+        """Give the lines that a container wrote."""
+        stored = self._store.pod(pod)
+        uid = "" if stored is None else stored.metadata.uid
+        if self._folder is None or previous:
+            return
+        lives = partial(self._lives, pod, uid) if follow else None
+        async for line in follow_log(log_path(self._folder / "logs", pod, container), tail, lives):
+            yield line
+
+    async def apply(self, configuration: ConfigurationObservation) -> ConfigurationObservation:
+        """Store a Configuration in place of one of its name."""
+        return await self._store.apply(configuration)
+
+    async def delete(self, key: ObjectKey) -> bool:
+        """Delete a Configuration with all that belongs to it."""
+        return await self._store.delete(key)
+
+    def _lives(self, key: ObjectKey, uid: str) -> bool:
+        pod = self._store.pod(key)
+        return pod is not None and pod.metadata.uid == uid and not pod.phase.terminal
+
+
+def _details(pod: Pod) -> PodDetails:
+    running = pod.phase is Phase.RUNNING
+    return PodDetails(
+        pod.metadata,
+        pod.spec,
+        pod.node,
+        pod.phase,
+        pod.reason,
+        pod.message,
+        pod.started,
+        pod.finished,
+        tuple(ContainerState(one.name, init=one.init, running=running and not one.init) for one in containers(pod.spec)),
+    )
