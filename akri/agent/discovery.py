@@ -20,7 +20,7 @@ from akri.agent.streams import Stream
 from akri.core.configuration import Configuration
 from akri.core.ids import ObjectKey
 from akri.core.presence import Presence
-from akri.core.reports import HandlerReport
+from akri.core.reports import HandlerReport, Reason
 from akri.discovery.redaction import Redaction
 from akri.ports import Clock, NodePlatform
 
@@ -65,12 +65,14 @@ class Discovery:
         if asked is None:
             return ()
         name, trouble = asked.configuration.discovery.handler, asked.properties.trouble
+        kind = Reason.PROPERTY_MISSING if trouble else None
         if asked.streams:
             reports = (running.stream.report for running in asked.streams.values())
-            return tuple(evolve(report, error=report.error or trouble) if trouble else report for report in reports)
+            return tuple(report if report.error else evolve(report, error=trouble, reason=kind) for report in reports)
         waiting = "" if trouble else "its discovery properties are being read"
-        found = tuple(HandlerReport(name, source.address, message=waiting, error=trouble) for source in self.handlers.of(name))
-        return found or (HandlerReport(name, "", error=self.handlers.missing(name)),)
+        sources = self.handlers.of(name)
+        found = tuple(HandlerReport(name, source.address, message=waiting, error=trouble, reason=kind) for source in sources)
+        return found or (HandlerReport(name, "", error=self.handlers.missing(name), reason=Reason.HANDLER_MISSING),)
 
     def changed(self, configuration: ObjectKey) -> None:
         """Tell that there is something new about a Configuration."""

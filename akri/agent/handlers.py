@@ -62,7 +62,7 @@ class Handlers:
     _embedded: Mapping[HandlerName, Source] = field(init=False)
     _registered: dict[str, tuple[Registration, Source]] = field(init=False, factory=dict[str, tuple[Registration, Source]])
     _silent_since: dict[str, float] = field(init=False, factory=dict[str, float])
-    _forgotten: dict[HandlerName, str] = field(init=False, factory=dict[HandlerName, str])
+    _absent: dict[HandlerName, str] = field(init=False, factory=dict[HandlerName, str])
 
     def __attrs_post_init__(self) -> None:
         """Take up what is remembered, as far as it is still allowed."""
@@ -86,18 +86,20 @@ class Handlers:
         refusal = name_refusal(registration.name, self.allowed)
         if refusal is not None:
             _LOG.warning("a handler was refused handler=%s endpoint=%s", registration.name, registration.endpoint)
+            self._refuse(registration, refusal)
             raise NotPermittedError(refusal)
         if registration.endpoint not in self._registered and len(self._registered) >= _MOST:
             message = (
                 f"discovery handler {registration.name} is refused: {_MOST} handlers are registered on this node, expected at most as many"
             )
+            self._refuse(registration, message)
             raise NotPermittedError(message)
         self._silent_since.pop(registration.endpoint, None)
         known = self._registered.get(registration.endpoint)
         if known is None or known[0] != registration:
             _LOG.info("a handler registered handler=%s endpoint=%s", registration.name, registration.endpoint)
             self._registered[registration.endpoint] = registration, self._source(registration)
-            self._forgotten.pop(registration.name, None)
+            self._absent.pop(registration.name, None)
             self._keep()
         self.on_change(registration.endpoint)
 
@@ -113,7 +115,7 @@ class Handlers:
         registration, _ = self._registered.pop(address)
         self._silent_since.pop(address)
         _LOG.warning("a handler is forgotten handler=%s endpoint=%s error=%s", registration.name, address, error)
-        self._forgotten[registration.name] = (
+        self._absent[registration.name] = (
             f"{address} did not answer for {_FORGET_AFTER:g} s and is asked again when it registers; last error: {error}"
         )
         self._keep()
@@ -122,8 +124,15 @@ class Handlers:
     def missing(self, name: HandlerName) -> str:
         """Say why nobody can be asked for this name."""
         known = ", ".join(self.names) or "none"
-        before = f"; {self._forgotten[name]}" if name in self._forgotten else ""
-        return f"no discovery handler {name} is registered on this node; registered: {known}{before}"
+        why = f"; {self._absent[name]}" if name in self._absent else ""
+        return f"no discovery handler {name} is registered on this node; registered: {known}{why}"
+
+    def _refuse(self, registration: Registration, why: str) -> None:
+        """Keep why the handler of a name is not there, for the reports of who asks for it."""
+        text = f"{registration.endpoint} was refused: {why}"
+        if self._absent.get(registration.name) != text and (registration.name in self._absent or len(self._absent) < _MOST):
+            self._absent[registration.name] = text
+            self.on_change("")
 
     def _keep(self) -> None:
         self.keep(tuple(registration for registration, _ in self._registered.values()))

@@ -48,8 +48,8 @@ _FAR: Final = 3600.0
 class Inventory:
     """The agent's loop over Configurations whose devices or Instances changed.
 
-    on_round: told of each Configuration that was looked at. decided: the last decision of each. refused: Configurations that
-    may not have their resource's name, and why.
+    on_round: told of each Configuration that was looked at. decided: the last decision of each, and `decided_at` when it was
+    taken. refused: Configurations that may not have their resource's name, and why.
     """
 
     state: NodeState
@@ -60,6 +60,7 @@ class Inventory:
     writes: InstanceWrites
     on_round: Callable[[ObjectKey], None]
     decided: dict[ObjectKey, Reconciliation] = field(factory=dict[ObjectKey, Reconciliation])
+    decided_at: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
     refused: dict[ObjectKey, str] = field(factory=dict[ObjectKey, str])
     _unnamed: set[ObjectKey] = field(factory=set[ObjectKey])
     _members: int = -1
@@ -148,11 +149,12 @@ class Inventory:
         if configuration is None or presence is None or key in self.refused:
             self.state.devices.pop(key, None)
             self.decided.pop(key, None)
+            self.decided_at.pop(key, None)
             return
         now = self.clock.now()
         published = [instance for known in self.state.instances.values() for instance in known.values()]
         decision = reconcile(configuration, self.state.node, presence, published, now, self.decided.get(key, NOTHING))
-        self.decided[key] = decision
+        self.decided[key], self.decided_at[key] = decision, now
         self.discovery.presence[key] = presence.pruned(now, configuration.grace)
         if decision.next_due is not None:
             self._due[key] = decision.next_due

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from attrs import define, evolve, field
@@ -19,11 +20,11 @@ from akri.agent.telling import tell
 from akri.clock import wait_for_either, within
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
-from akri.core.inventory_commands import NOTHING
-from akri.core.reports import DiscoveryReport, Event, Reason
+from akri.core.inventory_commands import NOTHING, Countdown
+from akri.core.reports import DiscoveryReport, Event, KeptDevice, Reason
 from akri.ports import Clock, NodePlatform
 
-__all__ = ["Reporting"]
+__all__ = ["Reporting", "kept_devices"]
 
 _logger = logging.getLogger(__name__)
 _SIGN_OF_LIFE: Final = 60.0
@@ -33,6 +34,8 @@ _GATHER: Final = 0.1
 _AT_ONCE: Final = 8
 _TELL_EVERY: Final = 10.0
 """Seconds between two events about what is wrong with one Configuration; a report shows everything at any time."""
+_SAME_TIME: Final = 1.0
+"""Seconds by which the end of a grace may differ between two looks at the clock without being another one."""
 _MOST: Final = 100
 _LONGEST: Final = 1000
 
@@ -138,7 +141,26 @@ class Reporting:
         refused = [self.inventory.refused[key]] if key in self.inventory.refused else []
         metadata = configuration.metadata
         problems = _bounded([*refused, *said, *waiting, *kept, *unreadable])
-        return DiscoveryReport(key, metadata.uid, self.state.node, metadata.generation, self.clock.wall(), handlers, problems)
+        wall, now = self.clock.wall(), self.clock.now()
+        before = self._published[key].kept if key in self._published else ()
+        devices = kept_devices(decision.countdowns, wall - now + self.inventory.decided_at.get(key, now), before)
+        return DiscoveryReport(key, metadata.uid, self.state.node, metadata.generation, wall, handlers, problems, devices)
+
+
+def kept_devices(countdowns: Iterable[Countdown], wall: float, before: Iterable[KeptDevice]) -> tuple[KeptDevice, ...]:
+    """Say of the first devices that are not seen until when they are kept; `wall` is when they were counted, `before` what was said last.
+
+    An end that was said before stays as it was said, so that a report does not change with each look at the clock.
+    """
+    said = {(device.device_id, device.instance): device.until for device in before}
+
+    def kept(one: Countdown) -> KeptDevice:
+        id_, instance = one.device_id or "", one.instance or ""
+        due = wall + one.left
+        known = said.get((id_, instance), due)
+        return KeptDevice(id_, instance, known if abs(known - due) < _SAME_TIME else due, one.misses, one.reason)
+
+    return tuple(kept(one) for one in islice(countdowns, _MOST))
 
 
 def _without_times(report: DiscoveryReport) -> DiscoveryReport:

@@ -18,10 +18,10 @@ from attrs import define, evolve, field
 from akri.agent.handlers import Handlers, Source
 from akri.clock import wait_for_either
 from akri.core.configuration import Configuration
-from akri.core.errors import AkriError, HandlerUnreachableError, InvalidDocumentError, Problem
+from akri.core.errors import AkriError, HandlerUnreachableError, InvalidDocumentError, NotPermittedError, Problem
 from akri.core.ids import DeviceId, HandlerName, ObjectKey
 from akri.core.presence import Presence
-from akri.core.reports import HandlerReport
+from akri.core.reports import HandlerReport, Reason
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.discovery.allowed import restricted
 from akri.discovery.handler import Handler
@@ -124,14 +124,14 @@ class Stream:
             await self._follow(handler)
         except InvalidDocumentError as error:
             self._answered()
-            self._failed(str(error))
+            self._failed(str(error), Reason.DETAILS_REFUSED)
             return False
         except HandlerUnreachableError as error:
-            self._failed(str(error))
+            self._failed(str(error), Reason.HANDLER_SILENT)
             self._unreachable(str(error))
         except AkriError as error:
             self._answered()
-            self._failed(str(error))
+            self._failed(str(error), Reason.NOT_PERMITTED if isinstance(error, NotPermittedError) else Reason.DISCOVERY_FAILED)
         except asyncio.CancelledError:
             if self.closed or _cancelling():
                 raise
@@ -139,7 +139,8 @@ class Stream:
         except Exception as error:  # noqa: BLE001 - logged below
             # A handler is other people's code: whatever it raises is its report.
             _logger.error("discovery failed configuration=%s handler=%s\n%s", self.key, self.name, self.hide.trace(error))  # noqa: TRY400 - without secrets
-            self._say(error=f"discovery handler {self.name} failed: {type(error).__name__}: {error}")
+            reason = Reason.NOT_PERMITTED if isinstance(error, PermissionError) else Reason.DISCOVERY_FAILED
+            self._say(f"discovery handler {self.name} failed: {type(error).__name__}: {error}", reason)
         finally:
             self.lost()
         return True
@@ -153,7 +154,7 @@ class Stream:
             self.owner.handlers.answered(self.address)
 
     async def _follow(self, handler: Handler) -> None:
-        self._say(asked_at=self.owner.clock.wall(), error="")
+        self._say("", None, asked_at=self.owner.clock.wall())
         snapshots = handler.discover(self.configuration.discovery.details, self.properties)
         reminder = asyncio.create_task(self._remind())
         try:
@@ -214,13 +215,13 @@ class Stream:
             self.owner.presence[self.key] = change(self.owner.presence[self.key])
             self.owner.changed(self.key)
 
-    def _failed(self, error: str) -> None:
+    def _failed(self, error: str, reason: Reason = Reason.DISCOVERY_FAILED) -> None:
         _logger.warning("no discovery configuration=%s handler=%s error=%s", self.key, self.name, self._shown(error))
-        self._say(error=error)
+        self._say(error, reason)
 
-    def _say(self, *, error: str, asked_at: float | None = None) -> None:
+    def _say(self, error: str, reason: Reason | None, *, asked_at: float | None = None) -> None:
         asked_at = self.report.asked_at if asked_at is None else asked_at
-        self._report(evolve(self.report, error=self._shown(error), asked_at=asked_at))
+        self._report(evolve(self.report, error=self._shown(error), reason=reason, asked_at=asked_at))
 
     def _shown(self, text: str) -> str:
         shown = "".join(one if one.isprintable() else " " for one in self.hide(text[: 16 * _LONGEST]))

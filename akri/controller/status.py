@@ -92,10 +92,17 @@ def _discovering(configuration: Configuration, reports: list[DiscoveryReport]) -
         message = "; ".join((f"handlers for {handler} answer on {len(answering)} of {len(reports)} nodes", *troubles))
         return Condition(DISCOVERING, status=True, reason=Reason.DISCOVERING, message=message)
     if troubles:
-        return Condition(DISCOVERING, status=False, reason=Reason.DISCOVERY_FAILED, message="; ".join(troubles))
+        return Condition(DISCOVERING, status=False, reason=_cause(reports), message="; ".join(troubles))
     if any(report.handlers for report in reports):
         return Condition(DISCOVERING, status=False, reason=Reason.DISCOVERING, message=f"handlers for {handler} have not answered yet")
     return Condition(DISCOVERING, status=False, reason=Reason.HANDLER_MISSING, message=f"no node has a discovery handler named {handler}")
+
+
+def _cause(reports: Iterable[DiscoveryReport]) -> Reason:
+    """Name what keeps all handlers from answering, if it is the same everywhere."""
+    causes = {entry.reason for report in reports for entry in report.handlers if entry.error}
+    cause = causes.pop() if len(causes) == 1 else None
+    return Reason.DISCOVERY_FAILED if cause is None else cause
 
 
 def _troubles(report: DiscoveryReport) -> list[str]:

@@ -18,7 +18,7 @@ from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
 from akri.core.properties import DEFAULT_NAMESPACE, DiscoveryProperty, FromConfigMap, FromSecret, Literal
-from akri.core.reports import DiscoveryReport, HandlerReport
+from akri.core.reports import DiscoveryReport, HandlerReport, KeptDevice, Reason
 
 __all__ = [
     "CHECKS",
@@ -34,6 +34,7 @@ __all__ = [
     "HandlerText",
     "InstanceDocument",
     "InstanceSpecDocument",
+    "KeptDeviceDocument",
     "MetadataDocument",
     "NameText",
     "OwnerDocument",
@@ -265,6 +266,7 @@ class HandlerReportDocument:
     dropped: Mapping[str, Count] = MappingProxyType({})
     message: str = ""
     error: str = ""
+    reason: str = ""
 
     def value(self) -> HandlerReport:
         """Give it as a value of core."""
@@ -278,7 +280,23 @@ class HandlerReportDocument:
             dropped=self.dropped,
             message=self.message,
             error=self.error,
+            reason=next((reason for reason in Reason if reason.value == self.reason), None),
         )
+
+
+@frozen(eq=False, repr=False)
+class KeptDeviceDocument:
+    """One of a DiscoveryReport's `kept`."""
+
+    device_id: str = ""
+    instance: str = ""
+    until: Timestamp = Timestamp(0.0)
+    misses: Count = Count(0)
+    why: str = ""
+
+    def value(self) -> KeptDevice:
+        """Give it as a value of core."""
+        return KeptDevice(self.device_id, self.instance, self.until, self.misses, self.why)
 
 
 @frozen(eq=False, repr=False)
@@ -292,6 +310,7 @@ class ReportSpecDocument:
     written_at: Timestamp = Timestamp(0.0)
     handlers: tuple[HandlerReportDocument, ...] = ()
     problems: tuple[str, ...] = ()
+    kept: tuple[KeptDeviceDocument, ...] = ()
 
 
 @frozen(eq=False, repr=False)
@@ -312,6 +331,7 @@ class ReportDocument:
             written_at=spec.written_at,
             handlers=tuple(handler.value() for handler in spec.handlers),
             problems=spec.problems,
+            kept=tuple(device.value() for device in spec.kept),
         )
 
 

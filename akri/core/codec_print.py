@@ -15,7 +15,7 @@ from akri.core.instance import Instance
 from akri.core.metadata import Json, JsonObject, ObjectMeta, OwnerReference
 from akri.core.naming import report_name
 from akri.core.properties import DiscoveryProperty, FromConfigMap, FromSecret, Literal
-from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport
+from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport, KeptDevice
 
 __all__ = ["API_VERSION", "print_configuration", "print_instance", "print_report", "print_status"]
 
@@ -64,6 +64,7 @@ def print_report(report: DiscoveryReport) -> JsonObject:
         "writtenAt": _time(report.written_at),
         "handlers": [_handler(handler) for handler in report.handlers],
         "problems": list(report.problems),
+        "kept": [_kept(device) for device in report.kept],
     }
     metadata: dict[str, Json] = {
         "name": report_name(name, report.node),
@@ -153,6 +154,17 @@ def _handler(handler: HandlerReport) -> JsonObject:
         "dropped": dict(handler.dropped),
         "message": handler.message,
         "error": handler.error,
+        **({} if handler.reason is None else {"reason": handler.reason.value}),
+    }
+
+
+def _kept(device: KeptDevice) -> JsonObject:
+    return {
+        "deviceId": device.device_id,
+        "instance": device.instance,
+        "until": _time(device.until),
+        "misses": device.misses,
+        "why": device.why,
     }
 
 

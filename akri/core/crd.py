@@ -247,9 +247,11 @@ def _report_spec() -> JsonObject:
             "dropped": {"type": "object", "additionalProperties": _COUNT},
             "message": _TEXT,
             "error": _TEXT,
+            "reason": _TEXT,
         },
         ("name",),
     )
+    kept = _object({"deviceId": _TEXT, "instance": _TEXT, "until": _TIME, "misses": _COUNT, "why": _TEXT})
     return _object(
         {
             "configurationName": _never_changing(_BOUNDED_TEXT, "configurationName"),
@@ -259,6 +261,7 @@ def _report_spec() -> JsonObject:
             "writtenAt": _TIME,
             "handlers": {"type": "array", "items": handler},
             "problems": {"type": "array", "items": _TEXT},
+            "kept": {"type": "array", "items": kept},
         },
         ("configurationName", "nodeName"),
     )

@@ -9,10 +9,11 @@ import pytest
 from attrs import evolve
 
 from akri.core.configuration import DiscoveryRequest
-from akri.core.errors import DiscoveryError, InvalidDocumentError, Problem
+from akri.core.errors import AkriError, DiscoveryError, HandlerUnreachableError, InvalidDocumentError, NotPermittedError, Problem
 from akri.core.ids import HandlerName
 from akri.core.presence import Answering
 from akri.core.properties import FromSecret
+from akri.core.reports import Reason
 from akri.discovery.handler import Handler
 from akri.discovery.snapshot import Snapshot, SourceReport
 from akri.ports import Clock
@@ -42,6 +43,10 @@ def _named(handler: str, details: str = "") -> DiscoveryRequest:
     return DiscoveryRequest(HandlerName(handler), details)
 
 
+def _reason(it: World) -> Reason | None:
+    return it.store.reports[0].handlers[0].reason
+
+
 def _error(it: World) -> str:
     return it.agent.discovery.reports(key("cam"))[0].error
 
@@ -64,10 +69,37 @@ async def test_an_unknown_handler_is_named_with_those_that_are_known() -> None:
         await it.store.apply(evolve(configuration(), discovery=_named("onvif")))
         await it.clock.advance(1)
         assert "no discovery handler onvif is registered on this node; registered: scripted" in it.problems()
+        assert _reason(it) is Reason.HANDLER_MISSING
 
 
-@pytest.mark.parametrize("error", [DiscoveryError("a library is missing"), OSError("no file"), TypeError("oops")])
-async def test_a_handler_that_cannot_be_made_is_reported_and_tried_again(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (HandlerUnreachableError("nobody listens"), Reason.HANDLER_SILENT),
+        (NotPermittedError("no"), Reason.NOT_PERMITTED),
+        (DiscoveryError("odd"), Reason.DISCOVERY_FAILED),
+    ],
+)
+async def test_an_error_is_reported_with_its_kind_and_an_answer_ends_it(error: AkriError, reason: Reason) -> None:
+    async with agent_world() as it:
+        it.source.fail(error)
+        await it.store.apply(configuration())
+        await it.clock.advance(1)
+        assert _reason(it) is reason
+        it.source.show(device("foo0"))
+        await it.clock.advance(60)
+        assert _reason(it) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DiscoveryError("a library is missing"), Reason.DISCOVERY_FAILED),
+        (PermissionError("/dev/x"), Reason.NOT_PERMITTED),
+        (TypeError("oops"), Reason.DISCOVERY_FAILED),
+    ],
+)
+async def test_a_handler_that_cannot_be_made_is_reported_and_tried_again(error: Exception, reason: Reason) -> None:
     tries: list[float] = []
 
     def factory(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
@@ -78,6 +110,7 @@ async def test_a_handler_that_cannot_be_made_is_reported_and_tried_again(error: 
         await it.store.apply(evolve(configuration(), discovery=_named("odd")))
         await it.clock.advance(1)
         assert str(error) in it.problems()
+        assert _reason(it) is reason
         await it.clock.advance(200)
         assert 5 < len(tries) < 30
 
@@ -148,6 +181,7 @@ async def test_bad_details_are_asked_again_only_when_they_change() -> None:
         await it.clock.advance(100)
         assert len(it.source.asked) == 1
         assert "udevRules" in it.problems()
+        assert _reason(it) is Reason.DETAILS_REFUSED
         it.source.show(device("foo0"))
         await it.store.apply(evolve(configuration(), discovery=_named(HANDLER, "good")))
         await it.clock.advance(1)
@@ -176,6 +210,7 @@ async def test_properties_that_are_missing_are_named_and_fetched_again() -> None
         await it.store.apply(evolve(configuration(), discovery=DiscoveryRequest(HANDLER, properties=(secret,))))
         await it.clock.advance(1)
         assert "camera" in it.problems()
+        assert _reason(it) is Reason.PROPERTY_MISSING
         assert it.source.asked == []
         await it.store.put_secret(key("camera"), {"password": b"x"})
         await it.clock.advance(2)

@@ -60,9 +60,14 @@ def test_e3_remembered_handlers_are_known_at_once() -> None:
 def test_t2_only_allowed_names_register_and_are_remembered() -> None:
     node = _Node(_registration(), allowed=Allowed(names=frozenset({UDEV})))
     assert node.addresses(ONVIF) == []
-    with pytest.raises(NotPermittedError, match=r"discovery handler 'onvif' is not allowed on this node: expected one of udev"):
-        node.handlers.register(_registration())
+    for _ in range(2):
+        with pytest.raises(NotPermittedError, match=r"discovery handler 'onvif' is not allowed on this node: expected one of udev"):
+            node.handlers.register(_registration())
     assert node.addresses(ONVIF) == []
+    assert node.told == [""]  # the reports change once, however often it tries
+    assert node.handlers.missing(ONVIF).endswith(
+        "registered: udev; /run/onvif.sock was refused: discovery handler 'onvif' is not allowed on this node: expected one of udev"
+    )
 
 
 async def test_who_is_silent_for_long_is_forgotten_until_it_registers_again() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
+from akri.agent.reporting import kept_devices
 from akri.core.device import Device
 from akri.core.errors import DiscoveryError, NotPermittedError, OutcomeUnknownError
 from akri.core.ids import DeviceId
+from akri.core.inventory_commands import Countdown
 from akri.core.reports import DiscoveryReport, Reason
 from akri.platforms.local.memory import MemoryStore
 from akri.testing.clock import VirtualClock
@@ -40,6 +43,31 @@ async def test_devices_that_are_kept_and_edits_are_told_at_once() -> None:
         await it.store.apply(configuration(capacity=2))
         await it.clock.advance(1)
         assert it.store.reports[0].generation == 2
+
+
+async def test_a_device_that_is_kept_is_reported_with_the_end_of_its_grace() -> None:
+    async with agent_world(device("foo0")) as it:
+        await it.store.apply(configuration(grace="200"))
+        await it.clock.advance(5)
+        it.source.show()
+        await it.clock.advance(1)
+        (kept,) = it.store.reports[0].kept
+        assert (kept.device_id, kept.instance, kept.misses) == ("foo0", it.store.instances[0].name, 1)
+        assert kept.why == "missing from the last answer of its handler"
+        assert kept.until - it.clock.wall() == pytest.approx(199, abs=0.2)
+        await it.clock.advance(100)
+        assert it.store.reports[0].kept == (kept,)
+        await it.clock.advance(110)
+        assert not it.store.reports[0].kept
+
+
+def test_the_end_of_a_grace_stays_as_it_was_said_while_it_is_the_same() -> None:
+    one = Countdown(DeviceId("foo0"), None, 10.0, 1, "away")
+    (kept,) = kept_devices([one], 1000.0, ())
+    assert (kept.instance, kept.until) == ("", 1010.0)
+    assert kept_devices([evolve(one, left=9.5)], 1000.4, [kept]) == (kept,)
+    assert kept_devices([evolve(one, left=9.5)], 1002.0, [kept]) == (evolve(kept, until=1011.5),)
+    assert len(kept_devices([one] * 300, 1000.0, ())) == 100
 
 
 async def test_a_report_of_a_configuration_that_is_gone_is_forgotten() -> None:

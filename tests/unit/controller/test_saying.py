@@ -189,9 +189,9 @@ def report(node: str, *handlers: HandlerReport, uid: str = "7", problems: tuple[
     return DiscoveryReport(key("cam"), uid, NodeName(node), 3, 0.0, handlers, problems)
 
 
-def handler(*, answered: float = 0.0, error: str = "") -> HandlerReport:
+def handler(*, answered: float = 0.0, error: str = "", reason: Reason | None = None) -> HandlerReport:
     """Describe a handler."""
-    return HandlerReport(HandlerName("debugEcho"), "embedded", answered_at=answered, error=error)
+    return HandlerReport(HandlerName("debugEcho"), "embedded", answered_at=answered, error=error, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +207,20 @@ def handler(*, answered: float = 0.0, error: str = "") -> HandlerReport:
         (
             [report("a", handler(answered=1.0, error="bad"), problems=("odd",))],
             no("Discovering", Reason.DISCOVERY_FAILED, "node a: odd; node a: handler debugEcho: bad"),
+        ),
+        (
+            [
+                report("a", handler(error="none", reason=Reason.HANDLER_MISSING)),
+                report("b", handler(error="no", reason=Reason.HANDLER_MISSING)),
+            ],
+            no("Discovering", Reason.HANDLER_MISSING, "node a: handler debugEcho: none; node b: handler debugEcho: no"),
+        ),
+        (
+            [
+                report("a", handler(error="none", reason=Reason.HANDLER_MISSING)),
+                report("b", handler(error="no", reason=Reason.DETAILS_REFUSED)),
+            ],
+            no("Discovering", Reason.DISCOVERY_FAILED, "node a: handler debugEcho: none; node b: handler debugEcho: no"),
         ),
         (
             [report("b", problems=("odd",)), report("a", handler(answered=1.0))],

@@ -9,7 +9,7 @@ from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta, OwnerReference
 from akri.core.properties import FromConfigMap, FromSecret, Literal
-from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport, Reason
+from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport, KeptDevice, Reason
 
 __all__ = ["configurations", "instances", "json_objects", "reports", "statuses"]
 
@@ -82,7 +82,9 @@ handler_reports = st.builds(
     st.dictionaries(texts, counts, max_size=2),
     texts,
     texts,
+    st.none() | st.sampled_from(Reason),
 )
+kept_devices = st.builds(KeptDevice, texts, texts, times, counts, texts)
 reports = st.builds(
     DiscoveryReport,
     keys,
@@ -92,6 +94,7 @@ reports = st.builds(
     times,
     st.lists(handler_reports, max_size=2).map(tuple),
     st.lists(texts, max_size=2).map(tuple),
+    st.lists(kept_devices, max_size=2).map(tuple),
 )
 conditions = st.builds(Condition, texts, st.booleans(), st.sampled_from(Reason), texts, times)
 statuses = st.builds(ConfigurationStatus, counts, st.lists(conditions, max_size=2).map(tuple), counts, counts, counts, counts)

@@ -22,7 +22,7 @@ from akri.core.ids import ConfigurationName, HandlerName, NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
 from akri.core.properties import FromConfigMap, FromSecret, Literal
-from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport, Reason
+from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport, KeptDevice, Reason
 from tests.unit.core.strategies import configurations, instances, reports, statuses
 from tests.unit.core.upstream_samples import samples
 
@@ -178,8 +178,17 @@ def test_a_printed_instance() -> None:
 
 
 def test_a_printed_report() -> None:
-    handler = HandlerReport(HandlerName("udev"), "embedded", asked_at=1714564800.0, devices=1, candidates=3, dropped={"rule 1": 2})
-    report = DiscoveryReport(KEY, "u", NodeName("a"), 4, 1714564801.0, (handler,), ("bad",))
+    handler = HandlerReport(
+        HandlerName("udev"),
+        "embedded",
+        asked_at=1714564800.0,
+        devices=1,
+        candidates=3,
+        dropped={"rule 1": 2},
+        reason=Reason.DETAILS_REFUSED,
+    )
+    kept = KeptDevice("/dev/x", "cameras-8120fe", 1714564860.0, 2, "its handler does not answer")
+    report = DiscoveryReport(KEY, "u", NodeName("a"), 4, 1714564801.0, (handler,), ("bad",), (kept,))
     assert print_report(report) == {
         "apiVersion": "akri.sh/v0",
         "kind": "DiscoveryReport",
@@ -213,9 +222,19 @@ def test_a_printed_report() -> None:
                     "dropped": {"rule 1": 2},
                     "message": "",
                     "error": "",
+                    "reason": "DetailsRefused",
                 }
             ],
             "problems": ["bad"],
+            "kept": [
+                {
+                    "deviceId": "/dev/x",
+                    "instance": "cameras-8120fe",
+                    "until": "2024-05-01T12:01:00Z",
+                    "misses": 2,
+                    "why": "its handler does not answer",
+                }
+            ],
         },
     }
 
