@@ -7,7 +7,7 @@ ends it: each loop tries again with capped back-off, and says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import define, field
 
@@ -17,6 +17,7 @@ from akri.agent.handlers import Handlers, KeepRegistrations
 from akri.agent.inventory import Inventory
 from akri.agent.offers import Offers, Plugins
 from akri.agent.releases import ListPods, Releases
+from akri.agent.remembering import Known, Remembered
 from akri.agent.reporting import Reporting
 from akri.agent.state import NodeState
 from akri.agent.writes import InstanceWrites
@@ -36,6 +37,10 @@ from akri.ports import Alive, Clock, ConfigurationObservation, Gone, NodePlatfor
 __all__ = ["Agent"]
 
 
+def _ignore() -> None:
+    """Keep nothing of devices either."""
+
+
 def _forget(registrations: tuple[Registration, ...]) -> None:
     """Keep nothing: the next run is told by the handlers themselves."""
     del registrations
@@ -47,7 +52,8 @@ class Agent:
 
     embedded: discovery handlers inside this process, made anew for each Configuration that names them. plugins: where resources
     are offered. list_pods: asks PodResources. registrations: handlers remembered from an earlier run; keep: stores them.
-    allowed: what the operator lets handlers do. tls: files to speak with handlers on the network.
+    allowed: what the operator lets handlers do. tls: files to speak with handlers on the network. remembered: devices that an
+    earlier run saw, which are served before any handler answers; on_devices: told that `known` may have something new.
     The kubelet's side calls `allocate`, `answered` and `kubelet_started`; the registration socket calls `register`.
     """
 
@@ -62,6 +68,8 @@ class Agent:
     keep: KeepRegistrations | None = None
     allowed: Allowed = USUAL
     tls: TlsFiles | None = None
+    remembered: Mapping[ObjectKey, Remembered] = field(factory=dict[ObjectKey, Remembered])
+    on_devices: Callable[[], None] = _ignore
     handlers: Handlers = field(init=False)
     state: NodeState = field(init=False)
     claims: Claims = field(init=False)
@@ -72,6 +80,7 @@ class Agent:
     _offers: Offers = field(init=False)
     _questions_changed: asyncio.Event = field(init=False, factory=asyncio.Event)
     _instances_known: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _configurations_known: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         """Join the parts; nothing runs yet."""
@@ -83,7 +92,7 @@ class Agent:
         self.handlers = Handlers(
             self.embedded, self.clock, self.registrations, self.allowed, self.tls, self.keep or _forget, self._handlers_changed
         )
-        self.discovery = Discovery(self.state, self.platform, self.clock, self.handlers, self._discovered)
+        self.discovery = Discovery(self.state, self.platform, self.clock, self.handlers, self._discovered, dict(self.remembered))
         self.inventory = Inventory(self.state, self.platform, self.clock, self.discovery, self._offers, writes, self._looked)
         self.releases = Releases(
             self.state, self.platform, self.clock, writes, self.list_pods, self._listed, lambda: bool(self._offers.lingering)
@@ -124,6 +133,13 @@ class Agent:
         self.state.evidence = self.state.evidence.start(self.clock.now())
         self.releases.wake()
 
+    def known(self) -> tuple[Known, ...] | None:
+        """Tell what is known of devices, for a next agent to remember; None before everything that was remembered has its place."""
+        configurations, presence = self.state.configurations, self.discovery.presence
+        if not self._configurations_known or not presence.keys() >= configurations.keys():
+            return None
+        return tuple(Known(configuration, presence[key]) for key, configuration in configurations.items())
+
     def _handlers_changed(self, address: str) -> None:
         self.discovery.registered(address)
         self._questions_changed.set()
@@ -135,6 +151,7 @@ class Agent:
     def _looked(self, configuration: ObjectKey) -> None:
         self.releases.wake()
         self.reporting.wake(configuration)
+        self.on_devices()
 
     def _listed(self, changed: Collection[ResourceName]) -> None:
         for resource in [self.state.resources[name] for name in changed if name in self.state.resources]:
@@ -150,6 +167,7 @@ class Agent:
                     self._drop(key)
                 for one in objects:
                     self._take(one)
+                self._configurations_known = True
             case Put(one):
                 self._take(one)
             case Gone(key):

@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from akri.agent.handlers import Handlers, Source
 from akri.agent.properties import Properties
+from akri.agent.remembering import Remembered
 from akri.agent.state import NodeState
 from akri.agent.streams import Stream
 from akri.core.configuration import Configuration
@@ -29,13 +30,17 @@ __all__ = ["Discovery"]
 
 @define(eq=False)
 class Discovery:
-    """Streams of all Configurations. `presence` is what they said so far."""
+    """Streams of all Configurations. `presence` is what they said so far.
+
+    remembered: what an earlier run of the agent knew; taken from here when a Configuration is looked at first.
+    """
 
     state: NodeState
     platform: NodePlatform
     clock: Clock
     handlers: Handlers
     on_change: Callable[[ObjectKey], None]
+    remembered: dict[ObjectKey, Remembered] = field(factory=dict[ObjectKey, Remembered])
     presence: dict[ObjectKey, Presence] = field(factory=dict[ObjectKey, Presence])
     _asked: dict[ObjectKey, _Asked] = field(factory=lambda: dict[ObjectKey, _Asked]())  # noqa: PLW0108 - below
     _news: asyncio.Event = field(factory=asyncio.Event)
@@ -82,7 +87,7 @@ class Discovery:
         former = self._asked.get(key)
         asked = self._asked[key] = self._question(group, key, configuration, former)
         if former is None or former.configuration.metadata.uid != configuration.metadata.uid:
-            self.presence[key] = Presence.begin(self.clock.now())
+            self.presence[key] = self._begin(configuration)
         sources = {source.address: source for source in self.handlers.of(configuration.discovery.handler)}
         asked.end_streams(lambda running: running.stream.source == sources.get(running.stream.address))
         for endpoint in self.presence[key].endpoints:
@@ -91,6 +96,11 @@ class Discovery:
         asked.open_streams(group, self, sources)
         if not asked.streams:
             self.changed(key)
+
+    def _begin(self, configuration: Configuration) -> Presence:
+        known = self.remembered.pop(configuration.key, None)
+        of_this_one = known is not None and known.uid == configuration.metadata.uid
+        return Presence.begin(self.clock.now(), known.sightings if known is not None and of_this_one else ())
 
     def _question(self, group: asyncio.TaskGroup, key: ObjectKey, configuration: Configuration, former: _Asked | None) -> _Asked:
         """Keep what was asked before, or make a new question of it: then the streams of the former one have ended."""

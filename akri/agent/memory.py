@@ -1,6 +1,7 @@
-"""What the agent remembers over its own restart: which handlers registered (E3). Small files under its state folder.
+"""What the agent remembers over its own restart: which handlers registered (E3), and the last Device of each Instance.
 
-Claims are not in here: the Instances hold them. A damaged file is set aside, reported and begun anew.
+Small files under its state folder, replaced as a whole and only for its own user. Claims are not in here: the Instances hold them.
+A damaged file is set aside, reported and begun anew.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import json
 import logging
 import os
 import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from attrs import define, field
 
+from akri.agent.remembering import Known, Remembered, Writer, read_devices
 from akri.clock import wait_for_either
 from akri.core.errors import InvalidValueError
-from akri.core.ids import HandlerName
+from akri.core.ids import HandlerName, NodeName, ObjectKey
 from akri.core.metadata import Json, JsonObject
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.discovery.wire import Registration
@@ -26,10 +31,15 @@ from akri.ports import Clock
 __all__ = ["Memory", "read_registrations", "write_registrations"]
 
 _VERSION: Final = 1
-_FILE: Final = "handlers.json"
-_MOST: Final = 1024 * 1024
+_MIB: Final = 1024 * 1024
 _SIGN_OF_LIFE: Final = 3600.0
+_PAUSE: Final = 1.0
+"""Seconds between two writes of one file, at least;"""
+_BYTES_PER_SECOND: Final = 1_000_000
+"""and so long that a device whose properties never rest costs a memory card no more than this."""
 _logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_Print: TypeAlias = Callable[[], str]
 
 
 def write_registrations(registrations: tuple[Registration, ...]) -> JsonObject:
@@ -57,57 +67,138 @@ def _registration(place: str, document: Json) -> Registration:
             raise InvalidValueError(place, document, "an object with name, endpoint, network and shared")
 
 
+def _nothing_known() -> None:
+    return None
+
+
 @define(eq=False)
 class Memory:
-    """Remembers under `folder`, which is made where it is missing. `keep` says what, `run` writes it."""
+    """Remembers under `folder`, which is made where it is missing.
+
+    `keep` says which handlers, `look_again` that there may be something new about devices; `run` writes it, soon.
+    """
 
     folder: Path
     clock: Clock
     _latest: tuple[Registration, ...] | None = field(init=False, default=None)
-    _changed: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _handlers: _File = field(init=False)
+    _devices: _File = field(init=False)
+    _writer: Writer = field(init=False, factory=Writer)
+
+    def __attrs_post_init__(self) -> None:
+        """Name the files; nothing is read yet."""
+        self._handlers = _File(self.folder / "handlers.json", self.clock, "handlers", _MIB)
+        self._devices = _File(self.folder / "devices.json", self.clock, "devices", 256 * _MIB)
 
     def load(self) -> tuple[Registration, ...]:
-        """Read what an earlier run wrote; nothing if there is none, or if it is damaged: then the file is set aside."""
-        path = self.folder / _FILE
-        try:
-            with path.open("rb") as file:
-                return read_registrations(json.loads(file.read(_MOST)))
-        except FileNotFoundError:
-            return ()
-        except (OSError, ValueError, RecursionError) as error:
-            aside = path.with_name(f"{_FILE}.damaged-{int(self.clock.wall())}")
-            _logger.error("the remembered handlers cannot be read and are set aside file=%s as=%s error=%s", path, aside, error)  # noqa: TRY400
-            _set_aside(path, aside)
-            return ()
+        """Read the handlers that an earlier run wrote; nothing if there is none, or if it is damaged: then the file is set aside."""
+        return self._handlers.read(read_registrations, ())
+
+    def load_devices(self, node: NodeName) -> Mapping[ObjectKey, Remembered]:
+        """Read what an earlier run knew of devices, by Configuration; as `load`. node: the name of this one."""
+        return self._devices.read(lambda document: read_devices(document, node), {})
 
     def keep(self, registrations: tuple[Registration, ...]) -> None:
         """Remember these in place of the former ones, as soon as `run` comes to it."""
         self._latest = registrations
-        self._changed.set()
+        self._handlers.changed.set()
 
-    async def run(self) -> None:
-        """Write what is to be kept, until cancelled; a disk that is full or read-only is tried again."""
-        failures = 0
-        while True:
-            self._changed.clear()
+    def look_again(self) -> None:
+        """Remember what is known of devices by now, as soon as `run` comes to it."""
+        self._devices.changed.set()
+
+    async def run(self, known: Callable[[], Sequence[Known] | None] = _nothing_known) -> None:
+        """Write what is to be kept, until cancelled; a disk that is full or read-only is tried again.
+
+        known: tells what is known of devices; None while that is not worth more than what is in the file.
+        """
+
+        def handlers() -> _Print | None:
             latest = self._latest
-            if latest is not None:
+            return None if latest is None else lambda: json.dumps(write_registrations(latest), indent=1)
+
+        def devices() -> _Print | None:
+            latest, now = known(), self.clock.now()
+            return None if latest is None else lambda: self._writer.text(latest, now)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._handlers.run(handlers))
+            group.create_task(self._devices.run(devices))
+
+
+@define(eq=False)
+class _File:
+    """One file: read once, then replaced whenever there is something else to be kept. most: bytes that are read of it.
+
+    changed: there may be something new. One thread at a time writes, the last state last.
+    """
+
+    path: Path
+    clock: Clock
+    what: str
+    most: int
+    changed: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _written: str | None = field(init=False, default=None)
+    _writing: threading.Lock = field(init=False, factory=threading.Lock)
+
+    def read(self, parse: Callable[[Json], _T], nothing: _T) -> _T:
+        """Read the file, `nothing` if there is none or it is damaged. What a killed writer left behind is removed."""
+        for leftover in self.path.parent.glob(f".{self.path.name}-*"):
+            leftover.unlink(missing_ok=True)
+        try:
+            with self.path.open("rb") as file:
+                text = file.read(self.most).decode()
+            found = parse(json.loads(text))
+        except FileNotFoundError:
+            return nothing
+        except (OSError, ValueError, RecursionError) as error:
+            self._set_aside(error)
+            return nothing
+        self._written = text
+        return found
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = self.path.with_name(f"{self.path.name}.damaged-{int(self.clock.wall())}")
+        _logger.error("the remembered %s cannot be read and are set aside file=%s as=%s error=%s", self.what, self.path, aside, error)
+        try:
+            self.path.replace(aside)
+        except OSError as trouble:
+            _logger.warning("a damaged file stays where it is file=%s error=%s", self.path, trouble)
+
+    async def run(self, look: Callable[[], _Print | None]) -> None:
+        """Look and write until cancelled; what was not written by then is written at the end. look: takes a state that may be printed."""
+        failures = 0
+        try:
+            while True:
+                self.changed.clear()
+                print_ = look()
+                size = 0
                 try:
-                    await asyncio.to_thread(_replace, self.folder / _FILE, json.dumps(write_registrations(latest), indent=1))
+                    size = 0 if print_ is None else await asyncio.to_thread(self._write, print_)
                 except OSError as error:
                     failures += 1
-                    _logger.warning("registered handlers are not remembered folder=%s error=%s", self.folder, error)
+                    self.changed.set()
+                    _logger.warning("%s are not remembered folder=%s error=%s", self.what, self.path.parent, error)
                     await self.clock.sleep(NETWORK_BACK_OFF.seconds(failures, self.clock.random()))
                     continue
                 failures = 0
-            await wait_for_either(self.clock, _SIGN_OF_LIFE, self._changed)
+                await self.clock.sleep(max(_PAUSE, size / _BYTES_PER_SECOND) if size else 0.0)
+                await wait_for_either(self.clock, _SIGN_OF_LIFE, self.changed)
+        finally:
+            print_ = look() if self.changed.is_set() else None
+            if print_ is not None:
+                with suppress(OSError):
+                    self._write(print_)
 
-
-def _set_aside(path: Path, aside: Path) -> None:
-    try:
-        path.replace(aside)
-    except OSError as error:
-        _logger.warning("a damaged file stays where it is file=%s error=%s", path, error)
+    def _write(self, print_: _Print) -> int:
+        """Replace the file; tell how many characters were written, none if it is as it was."""
+        with self._writing:
+            text = print_()
+            if text == self._written:
+                return 0
+            _replace(self.path, text)
+            self._written = text
+            return len(text)
 
 
 def _replace(path: Path, text: str) -> None:

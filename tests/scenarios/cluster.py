@@ -6,6 +6,7 @@ Time is virtual. Pods have no processes here: a test says when a container ends,
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from attrs import define, evolve, field
 
 from akri.agent.agent import Agent
+from akri.agent.remembering import Writer, read_devices
 from akri.core.configuration import Configuration, DiscoveryRequest
 from akri.core.device import Device
 from akri.core.edits import ContainerEdits
@@ -109,14 +111,15 @@ class Node:
     _listing: int = 0
     _unanswered: int = 0
     _connecting: dict[ResourceName, float] = field(factory=dict[ResourceName, float])
+    _remembered: str = ""
 
     def __attrs_post_init__(self) -> None:
         """Make the device manager; nothing runs yet."""
         self.manager = DeviceManager(self.folder / "p", self.folder / "r.sock", clock=self.clock)
         self.platform = FaultyNodePlatform(self.store.node(self.name), self.orders, self.clock)
 
-    def start_agent(self) -> None:
-        """Start an agent that remembers nothing of a former one."""
+    def start_agent(self, *, remembering: bool = False) -> None:
+        """Start an agent. remembering: it knows the devices that the former one wrote down."""
 
         def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
             return self.source
@@ -129,7 +132,17 @@ class Node:
             failed=self._answered,
             kubelet_started=lambda _at: self.agent.kubelet_started(),
         )
-        self.agent = Agent(self.name, self.platform, self.clock, {HANDLER: make}, self.host, self._list)
+        remembered = read_devices(json.loads(self._remembered), self.name) if remembering else None
+        self.agent = Agent(
+            self.name,
+            self.platform,
+            self.clock,
+            {HANDLER: make},
+            self.host,
+            self._list,
+            remembered=remembered or {},
+            on_devices=self._write_down,
+        )
         self._tasks = [asyncio.ensure_future(self.agent.run()), asyncio.ensure_future(self.host.run())]
 
     async def stop_agent(self) -> None:
@@ -143,6 +156,10 @@ class Node:
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("the agent failed", failures)
+
+    def _write_down(self) -> None:
+        known = self.agent.known()
+        self._remembered = self._remembered if known is None else Writer().text(known, self.clock.now())
 
     @property
     def busy(self) -> bool:

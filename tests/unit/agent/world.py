@@ -10,6 +10,7 @@ from attrs import define, field
 
 from akri.agent.agent import Agent
 from akri.agent.releases import ListPods
+from akri.agent.remembering import Remembered
 from akri.core.configuration import Configuration, DiscoveryRequest
 from akri.core.device import Device
 from akri.core.evidence import Listing
@@ -141,12 +142,18 @@ async def agent_world(
     plugins: Plugins | None = None,
     users: dict[ResourceName, dict[PluginDeviceId, ObjectKey]] | None = None,
     watch_pods: bool = True,
+    remembered: Mapping[ObjectKey, Remembered] | None = None,
+    answering: bool = True,
 ) -> AsyncGenerator[World]:
-    """Run the agent of one node that sees these devices. At the end it must still run."""
+    """Run the agent of one node that sees these devices. At the end it must still run.
+
+    remembered: what an earlier agent knew. answering: the handler says something; else it hangs until it is told to.
+    """
     clock = clock or VirtualClock()
     store = store or MemoryStore(clock)
     source = ScriptedSource(HANDLER, shared=shared)
-    source.show(*devices)
+    if answering:
+        source.show(*devices)
     orders = Orders()
     faulty = FaultyNodePlatform(platform or store.node(NODE), orders, clock)
     plugins = plugins or Plugins()
@@ -159,7 +166,16 @@ async def agent_world(
     def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
         return source
 
-    agent = Agent(NODE, faulty, clock, {HANDLER: make, **(handlers or {})}, plugins, list_pods or list_users, watch_pods=watch_pods)
+    agent = Agent(
+        NODE,
+        faulty,
+        clock,
+        {HANDLER: make, **(handlers or {})},
+        plugins,
+        list_pods or list_users,
+        watch_pods=watch_pods,
+        remembered=remembered or {},
+    )
     task = asyncio.create_task(agent.run())
     await clock.settle()
     try:
