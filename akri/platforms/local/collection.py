@@ -13,31 +13,17 @@ from typing import Final, Generic, Protocol, TypeVar
 from attrs import frozen
 
 from akri.core.ids import ObjectKey
+from akri.platforms.local.shelf import Entry, Shelf, no_owners
 from akri.ports import Alive, Clock, Gone, Put, Reset, WatchEvent
 
-__all__ = ["ALIVE_EVERY", "Collection", "Entry"]
+__all__ = ["ALIVE_EVERY", "Collection"]
 
 ALIVE_EVERY: Final = 4.0
 """Seconds between two Alive events of a watch; the port asks for one at least every 5 s."""
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
-_V_co = TypeVar("_V_co", covariant=True)
 _C_contra = TypeVar("_C_contra", contravariant=True)
-
-
-def _no_owners(_value: object) -> tuple[str, ...]:
-    return ()
-
-
-@frozen
-class Entry(Generic[_V_co]):
-    """A stored object; `revision` is that of its last change."""
-
-    key: ObjectKey
-    uid: str
-    revision: int
-    value: _V_co
 
 
 @frozen
@@ -132,49 +118,38 @@ class _Watcher(Generic[_T, _U]):
         return Gone(key, uid, 0 if entry is None else entry.revision)
 
 
-class Collection(Generic[_T]):
-    """Objects of one kind by key. Not thread-safe; all changes happen on the loop and none of them awaits."""
+class Collection(Shelf[_T]):
+    """Objects of one kind that can be watched. Not thread-safe; all changes happen on the loop and none of them awaits."""
 
-    def __init__(self, clock: Clock, owners: Callable[[_T], Iterable[str]] = _no_owners) -> None:
+    def __init__(self, clock: Clock, owners: Callable[[_T], Iterable[str]] = no_owners) -> None:
         """Take the clock that paces Alive, and what tells the uids of those that an object goes with."""
+        super().__init__(owners)
         self._clock = clock
-        self._owners = owners
-        self._entries: dict[ObjectKey, Entry[_T]] = {}
-        self._owned: dict[str, dict[ObjectKey, None]] = {}
         self._watchers: set[_Listener[_T]] = set()
-
-    def __len__(self) -> int:
-        """Tell how many objects there are."""
-        return len(self._entries)
-
-    def get(self, key: ObjectKey) -> Entry[_T] | None:
-        """Return the object under this key."""
-        return self._entries.get(key)
-
-    def entries(self) -> tuple[Entry[_T], ...]:
-        """Return all objects, oldest key first."""
-        return tuple(self._entries.values())
-
-    def owned(self, owner: str) -> tuple[Entry[_T], ...]:
-        """Return the objects that go with the owner of this uid."""
-        return tuple(self._entries[key] for key in self._owned.get(owner, ()))
 
     def put(self, entry: Entry[_T]) -> None:
         """Store an object in place of the former one."""
-        self._disown(self._entries.get(entry.key))
-        self._entries[entry.key] = entry
-        for owner in self._owners(entry.value):
-            self._owned.setdefault(owner, {})[entry.key] = None
+        super().put(entry)
         for watcher in self._watchers:
             watcher.changed(entry.key)
 
     def remove(self, key: ObjectKey, revision: int) -> None:
         """Delete the object under this key; `revision` is that of the deletion."""
-        last = self._entries.pop(key, None)
-        self._disown(last)
+        last = self.take(key)
         if last is not None:
             for watcher in self._watchers:
                 watcher.removed(last, revision)
+
+    def replace(self, entries: Iterable[Entry[_T]], revision: int) -> None:
+        """Hold these objects and no other ones; `revision` is at least that of the deletion of each that is not among them."""
+        present = {entry.key: entry for entry in entries}
+        for former in self.entries():
+            entry = present.get(former.key)
+            if entry is None or entry.uid != former.uid:
+                self.remove(former.key, revision)
+        for entry in present.values():
+            if entry != self.get(entry.key):
+                self.put(entry)
 
     async def watch(self, project: Callable[[_T], _U | None]) -> AsyncIterator[WatchEvent[_U]]:
         """Watch what `project` makes of the objects; those of which it makes None are not there for this watch."""
@@ -193,15 +168,6 @@ class Collection(Generic[_T]):
             self._watchers.discard(watcher)
             beat.cancel()
             await asyncio.wait({beat})
-
-    def _disown(self, entry: Entry[_T] | None) -> None:
-        if entry is None:
-            return
-        for owner in self._owners(entry.value):
-            keys = self._owned[owner]
-            del keys[entry.key]
-            if not keys:
-                del self._owned[owner]
 
     async def _beat(self, watcher: _Watcher[_T, _U]) -> None:
         while True:

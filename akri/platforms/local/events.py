@@ -5,14 +5,47 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, Protocol
 
 from akri.core.ids import ObjectKey
-from akri.core.reports import Event
+from akri.core.reports import Event, PastEvent
 
-__all__ = ["EventLog"]
+__all__ = ["KEPT_EVENTS", "EventLog", "EventRows", "Repetitions"]
 
-_KEPT: Final = 1000
+KEPT_EVENTS: Final = 1000
+"""How many events a store keeps."""
+
+
+class EventRows(Protocol):
+    """Where a change puts what happened."""
+
+    def add(self, past: PastEvent) -> None:
+        """Keep an event, unless it only repeats the last one about its object."""
+        ...
+
+
+class Repetitions:
+    """The last event about each object, among those that are kept."""
+
+    def __init__(self) -> None:
+        """Begin with no event."""
+        self._last: dict[tuple[str, ObjectKey], tuple[int, Event]] = {}
+        self._heard = 0
+
+    def repeats(self, event: Event) -> bool:
+        """Tell whether the last event about its object, if it is still kept, is just this one."""
+        number, last = self._last.get((event.kind, event.about), (0, None))
+        return last == event and self._heard - number < KEPT_EVENTS
+
+    def hear(self, event: Event) -> None:
+        """Take the event as the last one about its object."""
+        about = (event.kind, event.about)
+        self._heard += 1
+        self._last.pop(about, None)
+        self._last[about] = (self._heard, event)
+        oldest = next(iter(self._last))
+        if self._heard - self._last[oldest][0] >= KEPT_EVENTS:
+            del self._last[oldest]
 
 
 class EventLog:
@@ -20,30 +53,31 @@ class EventLog:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._events: deque[Event] = deque(maxlen=_KEPT)
-        self._last: dict[tuple[str, ObjectKey], Event] = {}
+        self._events: deque[PastEvent] = deque(maxlen=KEPT_EVENTS)
+        self._repetitions = Repetitions()
         self._added = 0
         self._waiting: set[asyncio.Event] = set()
 
     @property
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[PastEvent, ...]:
         """The events that are kept, oldest first."""
         return tuple(self._events)
 
-    def add(self, event: Event) -> None:
+    def add(self, past: PastEvent) -> None:
         """Keep an event and wake those who follow."""
-        about = (event.kind, event.about)
-        if self._last.get(about) == event:
+        if self._repetitions.repeats(past.event):
             return
-        if len(self._events) == _KEPT:
-            self._forget(self._events[0])
-        self._last[about] = event
-        self._events.append(event)
+        self._repetitions.hear(past.event)
+        self.append(past)
+
+    def append(self, past: PastEvent) -> None:
+        """Keep an event that is known to be new."""
+        self._events.append(past)
         self._added += 1
         for wake in self._waiting:
             wake.set()
 
-    async def follow(self) -> AsyncIterator[Event]:
+    async def follow(self) -> AsyncIterator[PastEvent]:
         """Give the events that are kept and then each new one. Who reads too slowly misses the oldest."""
         wake = asyncio.Event()
         self._waiting.add(wake)
@@ -52,15 +86,10 @@ class EventLog:
             while True:
                 missed = min(self._added - given, len(self._events))
                 given = self._added
-                for event in list(self._events)[len(self._events) - missed :]:
-                    yield event
+                for past in list(self._events)[len(self._events) - missed :]:
+                    yield past
                 if given == self._added:
                     wake.clear()
                     await wake.wait()
         finally:
             self._waiting.discard(wake)
-
-    def _forget(self, event: Event) -> None:
-        about = (event.kind, event.about)
-        if self._last.get(about) is event:
-            del self._last[about]

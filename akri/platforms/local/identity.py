@@ -11,12 +11,15 @@ __all__ = ["Identities"]
 
 
 class Identities:
-    """Source of uids and revisions. One counter serves all objects, so later changes always have larger revisions."""
+    """Source of uids and revisions. One counter serves all objects, so later changes always have larger revisions.
+
+    last: the revision that was given out last.
+    """
 
     def __init__(self, clock: Clock) -> None:
         """Take the clock for times of creation and for the random part of uids."""
         self._clock = clock
-        self._revision = 0
+        self.last = 0
 
     def uid(self) -> str:
         """Return a uid that no object had before."""
@@ -24,13 +27,16 @@ class Identities:
 
     def revision(self) -> int:
         """Return a revision larger than all before."""
-        self._revision += 1
-        return self._revision
+        self.last += 1
+        return self.last
+
+    def now(self) -> float:
+        """Return the time, seconds since the epoch in whole microseconds: no store keeps more of it."""
+        return round(self._clock.wall(), 6)
 
     def new(self, metadata: ObjectMeta) -> ObjectMeta:
         """Give a new object its identity; key, labels, annotations, finalizers and owners stay."""
-        created = self._clock.wall()
-        return evolve(metadata, uid=self.uid(), revision=self.revision(), generation=1, created=created, deleting=False)
+        return evolve(metadata, uid=self.uid(), revision=self.revision(), generation=1, created=self.now(), deleting=False)
 
     def changed(self, metadata: ObjectMeta, former: ObjectMeta, *, same_spec: bool) -> ObjectMeta:
         """Give a changed object the identity of the former one, a new revision and, if its spec changed, a new generation."""

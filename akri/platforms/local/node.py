@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from akri.core.errors import NotPermittedError
@@ -13,6 +12,8 @@ from akri.core.instance import Instance
 from akri.core.reports import DiscoveryReport, Event
 from akri.core.usage import Usage
 from akri.platforms import writes
+from akri.platforms.local.backend import Backend, outcome
+from akri.platforms.local.data import DataKind
 from akri.platforms.local.objects import pod_observation
 from akri.platforms.local.tables import Tables
 from akri.ports import ConfigurationObservation, Outcome, WatchEvent
@@ -21,29 +22,30 @@ __all__ = ["LocalNode"]
 
 
 class LocalNode:
-    """The NodePlatform port over tables in memory. Before each write other tasks run, as they would with a server."""
+    """The NodePlatform port over whatever stores the state."""
 
-    def __init__(self, tables: Tables, name: NodeName) -> None:
+    def __init__(self, backend: Backend, name: NodeName) -> None:
         """Speak for this node."""
-        self._tables = tables
+        self._backend = backend
         self._name = name
 
     def watch_configurations(self) -> AsyncIterator[WatchEvent[ConfigurationObservation]]:
         """Watch all Configurations."""
-        return self._tables.configurations.watch(lambda configuration: configuration)
+        return self._backend.shown.configurations.watch(lambda configuration: configuration)
 
     def watch_instances(self) -> AsyncIterator[WatchEvent[Instance]]:
         """Watch all Instances."""
-        return self._tables.instances.watch(lambda instance: instance)
+        return self._backend.shown.instances.watch(lambda instance: instance)
 
     def watch_pods(self) -> AsyncIterator[WatchEvent[PodObservation]]:
         """Watch the pods assigned to this node."""
-        return self._tables.workloads.pods.watch(lambda pod: pod_observation(pod, self._name))
+        return self._backend.shown.pods.watch(lambda pod: pod_observation(pod, self._name))
 
     async def read_instance(self, key: ObjectKey) -> Instance | None:
         """Read the present state."""
-        await asyncio.sleep(0)
-        return self._tables.instance(key)
+        await self._backend.catch_up()
+        entry = self._backend.shown.instances.get(key)
+        return None if entry is None else entry.value
 
     async def create(self, instance: Instance) -> Outcome:
         """Create the complete object."""
@@ -71,55 +73,39 @@ class LocalNode:
 
     async def fence(self, key: ObjectKey) -> Outcome:
         """Change the Instance's revision."""
-        value = f"{self._name}-{self._tables.identities.revision()}"
-        return await self._write(key, partial(writes.fence, value=value, me=self._name))
+
+        def step(tables: Tables) -> Outcome:
+            value = f"{self._name}-{tables.identities.revision()}"
+            return tables.change_instance(key, partial(writes.fence, value=value, me=self._name))
+
+        return await outcome(self._backend, step)
 
     async def fetch_secret(self, key: ObjectKey) -> Mapping[str, bytes] | None:
         """Read a Secret's data."""
-        await asyncio.sleep(0)
-        return self._tables.fetch(self._tables.secrets, "Secret", key)
+        return await self._backend.data.fetch(DataKind.SECRET, key)
 
     async def fetch_config_map(self, key: ObjectKey) -> Mapping[str, bytes] | None:
         """Read a ConfigMap's data."""
-        await asyncio.sleep(0)
-        return self._tables.fetch(self._tables.config_maps, "ConfigMap", key)
+        return await self._backend.data.fetch(DataKind.CONFIG_MAP, key)
 
     def watch_secret(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
         """Follow a Secret's data."""
-        return self._follow(partial(self.fetch_secret, key))
+        return self._backend.data.follow(DataKind.SECRET, key)
 
     def watch_config_map(self, key: ObjectKey) -> AsyncIterator[Mapping[str, bytes] | None]:
         """Follow a ConfigMap's data."""
-        return self._follow(partial(self.fetch_config_map, key))
+        return self._backend.data.follow(DataKind.CONFIG_MAP, key)
 
     async def publish_report(self, report: DiscoveryReport) -> None:
         """Store this node's report. Raises NotPermittedError for that of another node."""
-        await asyncio.sleep(0)
         if report.node != self._name:
             message = f"node {self._name} must not write the report of node {report.node} on {report.configuration}"
             raise NotPermittedError(message)
-        self._tables.put_report(report)
+        await self._backend.change(lambda tables: tables.put_report(report))
 
     async def emit(self, event: Event) -> None:
         """Keep the event in the log."""
-        self._tables.events.add(event)
+        self._backend.keep(event, self._name)
 
     async def _write(self, key: ObjectKey, decide: writes.Decide) -> Outcome:
-        await asyncio.sleep(0)
-        return self._tables.change_instance(key, decide)
-
-    async def _follow(self, fetch: Callable[[], Awaitable[Mapping[str, bytes] | None]]) -> AsyncGenerator[Mapping[str, bytes] | None]:
-        changed = asyncio.Event()
-        self._tables.data_readers.add(changed)
-        try:
-            told = await fetch()
-            yield told
-            while True:
-                await changed.wait()
-                changed.clear()
-                present = await fetch()
-                if present != told:
-                    told = present
-                    yield told
-        finally:
-            self._tables.data_readers.discard(changed)
+        return await outcome(self._backend, lambda tables: tables.change_instance(key, decide))

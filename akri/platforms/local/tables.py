@@ -1,4 +1,4 @@
-"""Everything that the local platform stores in memory, and each change of it as one step of the event loop.
+"""Each change of what the local platform stores, as one step that does not wait, over the rows of whatever stores them.
 
 What a write does to an Instance is decided in `writes`; here the decision is carried out: identity, finalizers, and
 the deletion of what belonged to a deleted object.
@@ -6,47 +6,40 @@ the deletion of what belonged to a deleted object.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import assert_never
 
 from attrs import evolve
 
 from akri.core.configuration import Configuration, UnreadableConfiguration
-from akri.core.errors import NotPermittedError
 from akri.core.ids import NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta, OwnerReference
 from akri.core.reports import ConfigurationStatus, DiscoveryReport
-from akri.platforms.local.collection import Collection, Entry
-from akri.platforms.local.events import EventLog
+from akri.platforms.local.events import EventRows
 from akri.platforms.local.identity import Identities
+from akri.platforms.local.kinds import AllRows
 from akri.platforms.local.objects import Node
+from akri.platforms.local.shelf import Entry
 from akri.platforms.local.workloads import Workloads
 from akri.platforms.writes import Decide, Delete, Keep, Write
-from akri.ports import Clock, ConfigurationObservation, Done, Outcome, Refused
+from akri.ports import ConfigurationObservation, Done, Outcome, Refused
 
 __all__ = ["Tables"]
 
 
 class Tables:
-    """The stored state. Not public: people use `MemoryStore`, agents and controllers the ports."""
+    """The stored state as a change sees it. Not public: people use a `LocalStore`, agents and controllers the ports."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Begin empty."""
-        self.clock = clock
-        self.identities = Identities(clock)
-        self.configurations: Collection[ConfigurationObservation] = Collection(clock)
-        self.instances: Collection[Instance] = Collection(clock, _owner_uids)
-        self.reports: Collection[DiscoveryReport] = Collection(clock, lambda report: (report.configuration_uid,))
-        self.nodes: Collection[Node] = Collection(clock)
-        self.workloads = Workloads(clock, self.identities, self.nodes, self.instances)
-        self.events = EventLog()
-        self.statuses: dict[str, ConfigurationStatus] = {}
-        self.secrets: dict[ObjectKey, dict[str, bytes]] = {}
-        self.config_maps: dict[ObjectKey, dict[str, bytes]] = {}
-        self.forbidden: set[ObjectKey] = set()
-        self.data_readers: set[asyncio.Event] = set()
+    def __init__(self, rows: AllRows, events: EventRows, identities: Identities) -> None:
+        """Work on these rows."""
+        self.identities = identities
+        self.configurations = rows.configurations
+        self.statuses = rows.statuses
+        self.instances = rows.instances
+        self.reports = rows.reports
+        self.nodes = rows.nodes
+        self.workloads = Workloads(rows, identities)
+        self.events = events
 
     def configuration(self, key: ObjectKey) -> ConfigurationObservation | None:
         """Read a Configuration."""
@@ -96,9 +89,12 @@ class Tables:
     def put_status(self, key: ObjectKey, uid: str, status: ConfigurationStatus) -> None:
         """Store the status of this very Configuration; its revision grows with it, as on a server."""
         stored = self.configuration(key)
-        if stored is None or stored.metadata.uid != uid or self.statuses.get(uid) == status:
+        if stored is None or stored.metadata.uid != uid:
             return
-        self.statuses[uid] = status
+        former = self.statuses.get(key)
+        if former is not None and former.uid == uid and former.value == status:
+            return
+        self.statuses.put(Entry(key, uid, self.identities.revision(), status))
         self._put_configuration(stored, evolve(stored.metadata, revision=self.identities.revision()))
 
     def put_report(self, report: DiscoveryReport) -> None:
@@ -144,26 +140,13 @@ class Tables:
         former = self.nodes.get(key)
         if former is None or former.value.ready != ready:
             uid = self.identities.uid() if former is None else former.uid
-            self.nodes.put(Entry(key, uid, self.identities.revision(), Node(name, ready, self.clock.wall())))
+            self.nodes.put(Entry(key, uid, self.identities.revision(), Node(name, ready, self.identities.now())))
         self.workloads.assign_pods()
 
     def remove_node(self, name: NodeName) -> None:
         """Forget a node, and the pods that were assigned to it."""
         self.nodes.remove(ObjectKey("", name), self.identities.revision())
         self.workloads.drop_pods_of(name)
-
-    def fetch(self, stored: Mapping[ObjectKey, dict[str, bytes]], kind: str, key: ObjectKey) -> dict[str, bytes] | None:
-        """Read a Secret or a ConfigMap. Raises NotPermittedError."""
-        if key in self.forbidden:
-            message = f"{kind} {key} must not be read: the operator did not grant it"
-            raise NotPermittedError(message)
-        data = stored.get(key)
-        return None if data is None else dict(data)
-
-    def data_changed(self) -> None:
-        """Tell those who follow Secrets and ConfigMaps to look."""
-        for reader in self.data_readers:
-            reader.set()
 
     def collect_if_orphan(self, namespace: str, owners: tuple[OwnerReference, ...]) -> None:
         """Delete what was made for owners that are gone, as a cluster's garbage collector does."""
@@ -194,7 +177,7 @@ class Tables:
 
     def _remove_configuration(self, stored: ConfigurationObservation) -> None:
         self.configurations.remove(stored.key, self.identities.revision())
-        self.statuses.pop(stored.metadata.uid, None)
+        self.statuses.remove(stored.key, self.identities.revision())
         self._collect(stored.metadata.uid)
 
     def _create_instance(self, instance: Instance) -> Instance:
@@ -220,10 +203,6 @@ class Tables:
         self.instances.remove(instance.key, self.identities.revision())
         self._collect(instance.metadata.uid)
         return None
-
-
-def _owner_uids(instance: Instance) -> frozenset[str]:
-    return frozenset(owner.uid for owner in instance.metadata.owners)
 
 
 def _with_metadata(configuration: ConfigurationObservation, metadata: ObjectMeta) -> ConfigurationObservation:

@@ -6,31 +6,42 @@ A pod that is assigned to a known node is ended by that node's runner, as by a k
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from attrs import evolve
 
 from akri.core.ids import NodeName, ObjectKey
-from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta
-from akri.platforms.local.collection import Collection, Entry
 from akri.platforms.local.identity import Identities
-from akri.platforms.local.objects import UNASSIGNED, Job, Node, Pod, Service, Stored, assigned_node
+from akri.platforms.local.kinds import AllRows
+from akri.platforms.local.objects import UNASSIGNED, Job, Pod, Service, Stored, assigned_node
 from akri.platforms.local.pod_spec import grace_seconds
-from akri.ports import Clock
+from akri.platforms.local.shelf import Entry, Rows
 
 __all__ = ["Objects", "Workloads"]
 
 _S = TypeVar("_S", bound=Stored)
 
 
-class Objects(Collection[_S]):
-    """A collection of objects with metadata, which get their identity here. Changes name the object by key and uid."""
+class Objects(Generic[_S]):
+    """Objects with metadata, which get their identity here. Changes name the object by key and uid."""
 
-    def __init__(self, clock: Clock, identities: Identities) -> None:
-        """Begin empty."""
-        super().__init__(clock, _owner_uids)
+    def __init__(self, rows: Rows[_S], identities: Identities) -> None:
+        """Work on these rows."""
+        self._rows = rows
         self._identities = identities
+
+    def get(self, key: ObjectKey) -> Entry[_S] | None:
+        """Return the object under this key."""
+        return self._rows.get(key)
+
+    def entries(self) -> tuple[Entry[_S], ...]:
+        """Return all objects."""
+        return self._rows.entries()
+
+    def owned(self, owner: str) -> tuple[Entry[_S], ...]:
+        """Return the objects that go with the owner of this uid."""
+        return self._rows.owned(owner)
 
     def find(self, key: ObjectKey, uid: str) -> _S | None:
         """Return this very object; None if it is gone."""
@@ -57,24 +68,24 @@ class Objects(Collection[_S]):
         """Remove this very object; False if it is gone."""
         found = self.find(key, uid) is not None
         if found:
-            self.remove(key, self._identities.revision())
+            self._rows.remove(key, self._identities.revision())
         return found
 
     def _store(self, value: _S) -> _S:
-        self.put(Entry(value.metadata.key, value.metadata.uid, value.metadata.revision, value))
+        self._rows.put(Entry(value.metadata.key, value.metadata.uid, value.metadata.revision, value))
         return value
 
 
 class Workloads:
-    """The three collections, and what ties them to nodes, Instances and each other."""
+    """Pods, jobs and services, and what ties them to nodes, Instances and each other."""
 
-    def __init__(self, clock: Clock, identities: Identities, nodes: Collection[Node], instances: Collection[Instance]) -> None:
-        """Take the nodes and Instances among which pods are assigned."""
-        self.pods: Objects[Pod] = Objects(clock, identities)
-        self.jobs: Objects[Job] = Objects(clock, identities)
-        self.services: Objects[Service] = Objects(clock, identities)
-        self._nodes = nodes
-        self._instances = instances
+    def __init__(self, rows: AllRows, identities: Identities) -> None:
+        """Work on these rows."""
+        self.pods: Objects[Pod] = Objects(rows.pods, identities)
+        self.jobs: Objects[Job] = Objects(rows.jobs, identities)
+        self.services: Objects[Service] = Objects(rows.services, identities)
+        self._nodes = rows.nodes
+        self._instances = rows.instances
 
     def create_pod(self, pod: Pod) -> Pod | None:
         """Store a new pod, assigned to a node if it names none; None if there is one of its name."""
@@ -129,7 +140,3 @@ class Workloads:
 
 def _deleting(metadata: ObjectMeta) -> ObjectMeta:
     return evolve(metadata, deleting=True)
-
-
-def _owner_uids(value: Stored) -> frozenset[str]:
-    return frozenset(owner.uid for owner in value.metadata.owners)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akri.core.ids import ObjectKey
-from akri.platforms.local.collection import ALIVE_EVERY, Collection, Entry
+from akri.platforms.local.collection import ALIVE_EVERY, Collection
+from akri.platforms.local.shelf import Entry
 from akri.ports import Alive, Gone, Put, Reset, WatchEvent
 from akri.testing.clock import VirtualClock
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from akri.clock import SystemClock
 from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.metadata import Json, JsonObject, ObjectMeta
-from akri.core.reports import Event, Reason
+from akri.core.reports import Event, PastEvent, Reason
 from akri.platforms.local.events import EventLog
 from akri.platforms.local.logs import BoundedFile, Lines
 from akri.platforms.local.memory import MemoryStore
@@ -26,8 +26,8 @@ def _pod(name: str, created: float = 0.0, **counts: int) -> Pod:
     return Pod(ObjectMeta(ObjectKey("default", name), created=created), spec)
 
 
-def _event(number: int, kind: str = "Pod") -> Event:
-    return Event(kind, ObjectKey("default", "it"), Reason.BROKER_FAILED, f"number {number}")
+def _event(number: int, kind: str = "Pod") -> PastEvent:
+    return PastEvent(Event(kind, ObjectKey("default", "it"), Reason.BROKER_FAILED, f"number {number}"), float(number))
 
 
 def test_pods_fit_beside_those_that_are_bound_the_oldest_first() -> None:
@@ -64,7 +64,7 @@ def test_repeated_events_are_dropped_and_old_ones_forgotten() -> None:
     for number in (1, 1, 2, 2, 1):
         log.add(_event(number))
     log.add(_event(1, "Instance"))
-    assert [event.message for event in log.events] == ["number 1", "number 2", "number 1", "number 1"]
+    assert [past.event.message for past in log.events] == ["number 1", "number 2", "number 1", "number 1"]
     for number in range(2000):
         log.add(_event(number))
     assert len(log.events) == 1000
