@@ -14,7 +14,7 @@ from attrs import frozen
 
 from akri.core.codec_converter import FlawError, structure
 from akri.core.codec_documents import ConfigurationDocument, InstanceDocument, MetadataDocument, ReportDocument
-from akri.core.codec_print import API_VERSION, print_configuration, print_instance, print_report, print_status
+from akri.core.codec_print import API_VERSION, print_configuration, print_instance, print_owner, print_report, print_status
 from akri.core.configuration import (
     ANNOTATION_GRACE,
     ANNOTATION_POLL_INTERVAL,
@@ -37,6 +37,7 @@ __all__ = [
     "observe_report",
     "print_configuration",
     "print_instance",
+    "print_owner",
     "print_report",
     "print_status",
     "read_configuration",

@@ -17,7 +17,7 @@ from akri.core.naming import report_name
 from akri.core.properties import DiscoveryProperty, FromConfigMap, FromSecret, Literal
 from akri.core.reports import Condition, ConfigurationStatus, DiscoveryReport, HandlerReport, KeptDevice
 
-__all__ = ["API_VERSION", "print_configuration", "print_instance", "print_report", "print_status"]
+__all__ = ["API_VERSION", "print_configuration", "print_instance", "print_owner", "print_report", "print_status"]
 
 API_VERSION: Final = "akri.sh/v0"
 """Group and version of all our kinds."""
@@ -69,7 +69,7 @@ def print_report(report: DiscoveryReport) -> JsonObject:
     metadata: dict[str, Json] = {
         "name": report_name(name, report.node),
         "namespace": report.configuration.namespace,
-        "ownerReferences": [_owner(owner)],
+        "ownerReferences": [print_owner(owner)],
     }
     return {"apiVersion": API_VERSION, "kind": "DiscoveryReport", "metadata": metadata, "spec": spec}
 
@@ -100,13 +100,14 @@ def _metadata(metadata: ObjectMeta) -> JsonObject:
         "labels": dict(metadata.labels),
         "annotations": dict(metadata.annotations),
         "finalizers": list(metadata.finalizers),
-        "ownerReferences": [_owner(owner) for owner in metadata.owners],
+        "ownerReferences": [print_owner(owner) for owner in metadata.owners],
     }
     said = {name: value for name, value in fields.items() if value}
     return {"name": metadata.key.name, "namespace": metadata.key.namespace, **said}
 
 
-def _owner(owner: OwnerReference) -> JsonObject:
+def print_owner(owner: OwnerReference) -> JsonObject:
+    """Print who owns an object; it holds up the deletion of none."""
     return {
         "apiVersion": owner.api_version,
         "kind": owner.kind,

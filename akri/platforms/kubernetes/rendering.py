@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import assert_never
 
-from akri.core.codec import print_status
+from akri.core.codec import print_owner, print_status
 from akri.core.instance import Instance
-from akri.core.metadata import Json, JsonObject, OwnerReference
+from akri.core.metadata import Json, JsonObject
 from akri.core.reports import ConfigurationStatus
 from akri.platforms.kubernetes.patches import JSON_PATCH, Request
 from akri.platforms.kubernetes.reading import members, texts
@@ -32,7 +32,7 @@ def creation(action: CreatePod | CreateJob | CreateService) -> JsonObject:
         "namespace": action.key.namespace,
         "labels": dict(action.labels),
         "annotations": dict(action.annotations),
-        "ownerReferences": [_owner(action.owner)],
+        "ownerReferences": [print_owner(action.owner)],
     }
     return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": dict(action.spec)}
 
@@ -90,14 +90,3 @@ def _patch(metadata: JsonObject, fields: Mapping[str, Json]) -> Request:
     tests: list[Json] = [{"op": "test", "path": f"/metadata/{name}", "value": metadata.get(name)} for name in ("uid", "resourceVersion")]
     # `add` replaces a member that is there.
     return Request("PATCH", JSON_PATCH, [*tests, *({"op": "add", "path": path, "value": value} for path, value in fields.items())])
-
-
-def _owner(owner: OwnerReference) -> JsonObject:
-    return {
-        "apiVersion": owner.api_version,
-        "kind": owner.kind,
-        "name": owner.name,
-        "uid": owner.uid,
-        "controller": owner.controller,
-        "blockOwnerDeletion": False,
-    }
