@@ -5,22 +5,42 @@ A command's module is loaded when the command is used, so that `akri validate` s
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from enum import IntEnum
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Final, cast
 
 import click
 
-__all__ = ["ENTRY_POINTS", "CommandGroup", "cli"]
+from akri.cli.text import harmless
+from akri.cli.where import VERBOSE
+from akri.core.errors import AkriError
+
+__all__ = ["DEBUG_VARIABLE", "ENTRY_POINTS", "CommandGroup", "Exit", "cli"]
 
 ENTRY_POINTS: Final = "akri.commands"
 """Entry-point group: the name is the command's, the object a click command."""
+DEBUG_VARIABLE: Final = "AKRI_DEBUG"
+"""Environment variable that asks for stack traces, as -v does."""
 _OWN: Final = {name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in ("conformance", "discover", "validate")}
 
 
+class Exit(IntEnum):
+    """Exit codes that every command has; some have more, which their help lists."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    INTERRUPTED = 130
+    READER_GONE = 141
+
+
 class CommandGroup(click.Group):
-    """Commands by name, loaded at first use."""
+    """Commands by name, loaded at first use. The one place where an error becomes a sentence and an exit code."""
 
     @cached_property
     def entries(self) -> dict[str, EntryPoint]:
@@ -41,6 +61,53 @@ class CommandGroup(click.Group):
         except (ImportError, AttributeError) as error:
             return _unavailable(entry.name, error)
         return command if isinstance(command, click.Command) else _unavailable(entry.name, TypeError(f"{entry.value} is no click command"))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; say in one sentence what went wrong."""
+        try:
+            result: object = super().invoke(ctx)
+            sys.stdout.flush()
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (KeyboardInterrupt, EOFError):
+            click.echo(err=True)
+            raise click.exceptions.Exit(Exit.INTERRUPTED) from None
+        except Exception as error:
+            if ctx.meta.get(VERBOSE) or os.environ.get(DEBUG_VARIABLE):
+                raise
+            causes = list(_causes(error))
+            if any(isinstance(cause, BrokenPipeError) for cause in causes):
+                _silence()
+                raise click.exceptions.Exit(Exit.READER_GONE) from None
+            raise click.ClickException("; ".join(dict.fromkeys(map(_sentence, causes)))) from None
+        return result
+
+
+def _causes(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for one in cast("ExceptionGroup[Exception]", error).exceptions:
+            yield from _causes(one)
+    else:
+        yield error
+
+
+def _sentence(error: Exception) -> str:
+    """Say what happened: errors that the world causes in their own words, all others as a fault of this program."""
+    if isinstance(error, OSError) and error.strerror:
+        return harmless(": ".join(str(part) for part in (error.filename, error.strerror) if part))
+    if isinstance(error, AkriError | OSError):
+        return harmless(str(error))
+    if type(error).__module__ == "sqlite3":
+        return harmless(f"the store cannot be used: {error}")
+    told = harmless(f"{type(error).__name__}: {error}")
+    return f"a fault of akri itself: {told}. Please report it, with what is printed if {DEBUG_VARIABLE}=1 is set"
+
+
+def _silence() -> None:
+    """Let nothing complain at exit that the standard output is closed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _unavailable(name: str, error: Exception) -> click.Command:
