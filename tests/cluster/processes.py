@@ -55,7 +55,8 @@ class Process:
         if self._pid is None:
             return False
         _reap(self._pid)
-        if _start_time(self._pid) == self._started:
+        # One that ended before its start time was read has none.
+        if self._started is not None and _start_time(self._pid) == self._started:
             return True
         if self._recorded() == (self._pid, self._started):  # else someone has started it anew meanwhile
             self._record.unlink(missing_ok=True)
@@ -78,7 +79,8 @@ class Process:
         defaults = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
         pid = os.posix_spawnp(self.argv[0], self.argv, environment, file_actions=files, setsid=True, setsigdef=defaults)
         self._pid, self._started = pid, _start_time(pid)
-        self._record.write_text(json.dumps({"pid": pid, "started": self._started, "argv": self.argv}), encoding="utf-8")
+        if self._started is not None:
+            self._record.write_text(json.dumps({"pid": pid, "started": self._started, "argv": self.argv}), encoding="utf-8")
 
     async def stop(self, grace: float = 10.0) -> None:
         """SIGTERM, and SIGKILL after `grace` seconds; returns when it has ended. Nothing to do if it does not run."""

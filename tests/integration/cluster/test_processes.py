@@ -52,6 +52,14 @@ async def test_process_cannot_be_started_twice(state: Path) -> None:
         one.start()
 
 
+async def test_process_that_ends_at_once_has_ended(state: Path) -> None:
+    for _ in range(50):  # now and then before anybody could look at it
+        one = process(state, "true")
+        one.start()
+        assert await one.ended(5)
+        assert not any((state / "processes").iterdir())
+
+
 async def test_program_that_does_not_exist_is_an_error(state: Path) -> None:
     with pytest.raises(FileNotFoundError):
         process(state, "no-such-program").start()
@@ -96,6 +104,7 @@ async def test_children_end_with_their_process(state: Path) -> None:
     await eventually(lambda: count(state, 3), seconds=5, what="two children")
     await one.kill()
     await eventually(lambda: count(state, 0), seconds=5, what="the children to end")
+    assert marked(state) == []
 
 
 async def count(state: Path, number: int) -> bool:
