@@ -18,7 +18,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -29,24 +29,10 @@ from akri.core.errors import AkriError, InvalidValueError
 from akri.core.ids import NodeName
 from akri.rpc import MAX_PATH
 
-__all__ = ["STATE_VARIABLE", "NodeFolder", "StateFolder", "default_folder"]
+__all__ = ["NodeFolder", "StateFolder"]
 
-STATE_VARIABLE: Final = "AKRI_STATE"
-"""Environment variable that names the state folder where no option does."""
-_SYSTEM: Final = Path("/var/lib/akri/local")
 _VERSION: Final = 1
 _LONGEST_SOCKET: Final = "plugins/akri-00000000-00000000.sock"
-
-
-def default_folder(environment: Mapping[str, str], user: int) -> Path:
-    """Tell which folder is meant where no option names one: AKRI_STATE, the whole machine's for root (user id 0), else the user's own."""
-    named = environment.get(STATE_VARIABLE)
-    if named:
-        return Path(named)
-    if user == 0:
-        return _SYSTEM
-    home = environment.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "akri"
 
 
 @frozen

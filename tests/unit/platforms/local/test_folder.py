@@ -10,7 +10,7 @@ import pytest
 
 from akri.core.errors import AkriError, InvalidValueError
 from akri.core.ids import NodeName
-from akri.platforms.local.folder import NodeFolder, StateFolder, default_folder
+from akri.platforms.local.folder import NodeFolder, StateFolder
 
 NODE = NodeName("gateway")
 
@@ -20,13 +20,6 @@ def short() -> Generator[Path]:
     """A folder whose path leaves room for sockets."""
     with tempfile.TemporaryDirectory(prefix="akri-") as folder:
         yield Path(folder)
-
-
-def test_the_default_is_the_machine_s_for_root_and_one_s_own_for_others() -> None:
-    assert default_folder({}, 0) == Path("/var/lib/akri/local")
-    assert default_folder({}, 1000) == Path.home() / ".local/state/akri"
-    assert default_folder({"XDG_STATE_HOME": "/home/me/state"}, 1000) == Path("/home/me/state/akri")
-    assert default_folder({"XDG_STATE_HOME": "/home/me/state", "AKRI_STATE": "/srv/akri"}, 0) == Path("/srv/akri")
 
 
 def test_a_folder_is_made_for_its_user_alone_and_may_be_there_already(short: Path) -> None:
