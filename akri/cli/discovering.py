@@ -74,7 +74,7 @@ def discovered(files: Sequence[str], asking: Asking, showing: Showing) -> int:
     configurations, all_usable = _read(files)
     code = _Exit.FOUND if all_usable and configurations else _Exit.FAILED
     if showing.watch:
-        _watch(configurations, asking, showing.seconds)
+        code = max(code, _watch(configurations, asking, showing.seconds), key=_worse)
     else:
         code = max(code, asyncio.run(_once(configurations, asking, showing.output)), key=_worse)
     if showing.explain:
@@ -129,26 +129,30 @@ async def _once(configurations: tuple[Configuration, ...], asking: Asking, outpu
     return code
 
 
-def _watch(configurations: tuple[Configuration, ...], asking: Asking, seconds: float | None) -> None:
+def _watch(configurations: tuple[Configuration, ...], asking: Asking, seconds: float | None) -> _Exit:
+    tasks: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        for task in tasks:
+            task.cancel()
+
     async def watching() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        tasks = [asyncio.create_task(_follow(configuration, asking)) for configuration in configurations]
         try:
-            async with asyncio.timeout(seconds):
-                await stop.wait()
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+                tasks.extend(group.create_task(_follow(configuration, asking)) for configuration in configurations)
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    asyncio.get_running_loop().add_signal_handler(number, stop)
         except TimeoutError:
-            pass
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            pass  # the time of --for is over, and what was seen is printed
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # click knows a reader that went away when it meets one
 
     asyncio.run(watching())
+    return _Exit.FOUND if all(task.cancelled() for task in tasks) else _Exit.FAILED
 
 
 async def _follow(configuration: Configuration, asking: Asking) -> None:
+    """Print what changes. Returns only when there is no more to come, and says why."""
     before = Found(configuration)
     try:
         handler = asking.handler(configuration)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -85,3 +86,19 @@ async def test_watching_goes_on_until_told_to_end(file: Path, tmp_path: Path) ->
             assert await process.stdout.readline() == b"echo  + echo-8120fe  foo0\n"
             process.send_signal(signal.SIGINT)
             assert await process.wait() == 0
+
+
+async def test_watching_ends_when_nobody_reads_any_more(file: Path, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    async with FakeAgent() as agent, program("debug-echo", "--availability", str(away), "--poll-interval", "0.1", folder=agent.folder):
+        endpoint = (await agent.registered("debugEcho", within=20)).endpoint
+        command = (*AKRI, str(file), "--watch", "--shared", "--handler", endpoint)
+        shell = f"{{ {shlex.join(command)}; echo $? >&2; }} | head -n 1"
+        process = await asyncio.create_subprocess_shell(
+            shell, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            assert await process.stdout.readline() == b"echo  + echo-8120fe  foo0\n"
+            away.write_text("OFFLINE")
+            assert (await process.communicate())[1] in {b"1\n", b"141\n"}, "an error, or the end by SIGPIPE, and no word of it"

@@ -118,6 +118,14 @@ def test_watching_prints_what_comes(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["echo  + echo-8120fe  foo0", "echo  + echo-a19705  foo1"]
 
 
+def test_watching_ends_where_there_is_nothing_to_follow() -> None:
+    done = run("--watch", text=ECHO.replace("debugEcho", "thermometer"))
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no discovery handler thermometer comes with Akri" in done.stderr
+    assert run("--watch", text="{]").exit_code == 1
+
+
 def test_explaining_says_which_part_of_which_rule_turned_which_device_away() -> None:
     done = run("--node", "n", "--explain", text=UDEV)
 
