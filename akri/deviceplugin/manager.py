@@ -76,7 +76,8 @@ class DeviceManager:
 
     directory: where plugins put their sockets and register at kubelet.sock. pod_resources_socket: where List is served.
     rejected: told of pods that were running and are refused after a restart, because a container of theirs that does not run
-    (a finished init container) had a device whose plugin did not come back in time.
+    (a finished init container) had a device whose plugin did not come back in time. readmits: whether that is done, as a kubelet
+    does; without it what runs keeps its devices whatever its plugins say.
     timed: set it to be told how many seconds each Allocate took (kubelet_device_plugin_alloc_duration_seconds).
     """
 
@@ -88,6 +89,7 @@ class DeviceManager:
         clock: Clock,
         faults: Faults | None = None,
         rejected: Callable[[PodRequest, AdmissionError], None] = _ignore_rejection,
+        readmits: bool = True,
     ) -> None:
         """Take the paths; raises InvalidValueError if one is too long for a unix socket."""
         self._directory = directory
@@ -97,6 +99,7 @@ class DeviceManager:
         self._clock = clock
         self.faults: Final = Faults() if faults is None else faults
         self._rejected = rejected
+        self._readmits: Final = readmits
         self.timed: Callable[[ResourceName, float], None] = _ignore_time
         self._file = CheckpointFile(directory / CHECKPOINT_FILE, self._checkpoint)
         self._ledger = Ledger()
@@ -139,7 +142,8 @@ class DeviceManager:
             await self.stop()
             raise
         self._tasks.start(self._save_changes())
-        self._tasks.start(self._readmit(tuple(self._pods.values())))
+        if self._readmits:
+            self._tasks.start(self._readmit(tuple(self._pods.values())))
 
     async def stop(self) -> None:
         """Stop as a kubelet that ends: its socket files stay behind, and what is allocated stays in the checkpoint."""
