@@ -10,6 +10,7 @@ import random
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -125,16 +126,21 @@ def _inputs(chance: random.Random, answers: _Answers) -> tuple[Callable[[bytes],
     return read, chance.randbytes(chance.randrange(60)) if chance.random() < 0.2 else _spoiled(chance, make(chance))
 
 
-def main(count: int, seed: int = 0) -> None:
-    """Read so many inputs. Raises AssertionError for one that takes too long, or where memory grows; whatever a reader raises, too."""
-    chance, answers, warm = random.Random(seed), _Answers(), 0
+def main(count: int, seed: int = 0) -> Counter[tuple[str, bool]]:
+    """Read so many inputs; return how many each reader took (True) and refused (False).
+
+    Raises AssertionError for one that takes too long, or where memory grows; whatever a reader raises, too.
+    """
+    chance, answers, warm, seen = random.Random(seed), _Answers(), 0, Counter[tuple[str, bool]]()
     for number in range(count):
         read, data = _inputs(chance, answers)
         began = time.process_time()
         try:
             read(data)
+            seen[read.__name__, True] += 1
         except InvalidValueError as error:
             str(error)
+            seen[read.__name__, False] += 1
         except Exception as error:
             error.add_note(f"input {number} of seed {seed}: {data!r}")
             raise
@@ -148,6 +154,7 @@ def main(count: int, seed: int = 0) -> None:
     if warm and grown > MOST_MEMORY:
         message = f"the process grew by {grown} KiB"
         raise AssertionError(message)
+    return seen
 
 
 if __name__ == "__main__":

@@ -9,4 +9,6 @@ from tests.fuzz import messages
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_readers_of_messages_take_rubbish(seed: int) -> None:
-    messages.main(10_000, seed)
+    seen = messages.main(10_000, seed)
+    assert set(seen) == {(reader, taken) for reader in ("_read_registration", "_read_question", "read") for taken in (True, False)}
+    assert min(seen.values()) > 10, seen

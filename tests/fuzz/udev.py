@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -65,15 +66,18 @@ _DEVICES: Final = (
 _SCAN: Final = Scan(frozenset({"/devices/a"}), tuple(one.devpath for one in _DEVICES), {one.devpath: one for one in _DEVICES})
 
 
-def main(count: int, seed: int = 0) -> None:
-    """Feed `count` inputs. Raises AssertionError, naming the input, for one that does harm."""
-    chance = random.Random(seed)
+def main(count: int, seed: int = 0) -> Counter[tuple[str, bool]]:
+    """Feed `count` inputs; return how many each parser took (True) and refused (False).
+
+    Raises AssertionError, naming the input, for one that does harm.
+    """
+    chance, seen = random.Random(seed), Counter[tuple[str, bool]]()
     baseline = 0
     for number in range(count):
         target = chance.choice(_TARGETS)
         given = target.__name__, chance.getrandbits(64)
         began = time.process_time()
-        target(random.Random(given[1]))
+        seen[target.__name__, target(random.Random(given[1]))] += 1
         seconds = time.process_time() - began
         assert seconds < (LONGEST_DOCUMENT if target is _details else LONGEST), (
             f"input {number} of seed {seed} ({given}) took {seconds:.1f} s"
@@ -82,6 +86,7 @@ def main(count: int, seed: int = 0) -> None:
             baseline = _memory()
     grown = _memory() - baseline if count > _WARM else 0
     assert grown < MOST_MEMORY, f"the process has grown by {grown} KiB"
+    return seen
 
 
 def _memory() -> int:
@@ -103,18 +108,19 @@ def _value(chance: random.Random) -> str:
     return "".join(chance.choice(_LETTERS) for _ in range(chance.choice((0, 1, 3, 8, 8, 300))))
 
 
-def _rule(chance: random.Random) -> None:
+def _rule(chance: random.Random) -> bool:
+    """Tell whether it was taken, as all of these do."""
     try:
         rule = parse_rule(_text(chance, _PIECES) if chance.random() < 0.5 else _near_rule(chance))
     except InvalidValueError as error:
-        _printable(error)
-        return
+        return _refused(error)
     printed = ",".join(condition.text for condition in rule.conditions)
     assert len(printed) > MAXIMUM_RULE or parse_rule(printed) == rule, f"{rule} is printed as another rule"
     details = UdevDetails((rule,), group_recursive=chance.random() < 0.5)
     found = {device.id for device in snapshot(details, _SCAN, Snapshot()).devices}
     selected = {one.devpath for one in explain(details, _SCAN) if one.selected_by is not None}
     assert found <= selected, f"{rule} is explained otherwise than it is judged"
+    return True
 
 
 def _near_rule(chance: random.Random) -> str:
@@ -126,35 +132,42 @@ def _near_rule(chance: random.Random) -> str:
     return ", ".join(conditions)
 
 
-def _pattern(chance: random.Random) -> None:
+def _pattern(chance: random.Random) -> bool:
     try:
         pattern = Pattern(_text(chance, ("*", "?", "[a-z]", "[!a-z]", "[[:alpha:]]", "|", "\\", "[", "]", "a")))
     except InvalidValueError as error:
-        _printable(error)
-        return
+        return _refused(error)
     pattern.matches(_value(chance))
+    return True
 
 
-def _details(chance: random.Random) -> None:
-    text = _text(chance, _YAML + _PIECES)
+def _details(chance: random.Random) -> bool:
+    text = _text(chance, _YAML + _PIECES) if chance.random() < 0.7 else _near_details(chance)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of anchors used twice, which YAML allows
             document = read_document(TITLE, text)
         parse_details(document)
     except InvalidDocumentError as error:
-        _printable(error)
+        return _refused(error)
+    return True
 
 
-def _properties(chance: random.Random) -> None:
+def _near_details(chance: random.Random) -> str:
+    recursive, permissions = chance.choice(("true", "false", "1")), chance.choice(("rw", "r", "x", ""))
+    return f"udevRules:\n- '{_near_rule(chance)}'\n- KERNEL==\"a\"\ngroupRecursive: {recursive}\npermissions: {permissions}\n"
+
+
+def _properties(chance: random.Random) -> bool:
     values = {name: _value(chance).encode("utf-8", "surrogateescape") for name in ("devicePluginResourceName", "vfioPassthrough")}
     try:
         parse_properties(values)
     except InvalidDocumentError as error:
-        _printable(error)
+        return _refused(error)
+    return True
 
 
-def _message(chance: random.Random) -> None:
+def _message(chance: random.Random) -> bool:
     fields = (
         "DEVPATH=/devices/a",
         "DEVPATH=",
@@ -170,13 +183,15 @@ def _message(chance: random.Random) -> None:
     parts = [chance.choice(fields) + (_value(chance) if chance.random() < 0.3 else "") for _ in range(chance.randrange(9))]
     event = parse_uevent("\0".join(parts).encode("utf-8", "surrogateescape"))
     assert event is None or "/" not in event.record
+    return event is not None
 
 
-def _printable(error: Exception) -> None:
+def _refused(error: Exception) -> bool:
     assert len(str(error)) < 10_000, "an error message repeats its input"
+    return False
 
 
-_TARGETS: Final[tuple[Callable[[random.Random], None], ...]] = (
+_TARGETS: Final[tuple[Callable[[random.Random], bool], ...]] = (
     _rule, _rule, _rule, _rule, _pattern, _pattern, _pattern, _pattern, _message, _message, _properties, _details,
 )  # fmt: skip
 

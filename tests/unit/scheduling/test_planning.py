@@ -256,7 +256,7 @@ class Story:
         ]
         self.cluster = self.cluster.with_configurations([changes[how % 4]], at=self.now)
 
-    def replan(self) -> None:
+    def assert_the_same_plan(self) -> None:
         """Plan with and without the plan before."""
         before = self.cluster
         self.plan = plan(self.cluster, self.now, self.policy, previous=self.plan)
@@ -272,24 +272,24 @@ STORY = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 11), st.integers(0
 @given(st.sampled_from(POLICIES), STORY)
 def test_the_plan_before_never_changes_the_plan_after(policy: Placement, story: list[tuple[int, int, int]]) -> None:
     told = Story(policy)
-    told.replan()
+    told.assert_the_same_plan()
     for what, which, how in story:
         told.happen(what, which, how)
-        told.replan()
+        told.assert_the_same_plan()
 
 
 @settings(max_examples=60)
 @given(st.sampled_from(POLICIES), STORY)
 def test_obeying_the_plan_comes_to_rest_with_the_right_brokers(policy: Placement, story: list[tuple[int, int, int]]) -> None:
     told = Story(policy)
-    told.replan()
+    told.assert_the_same_plan()
     for what, which, how in story:
         told.happen(what, which, how)
-        told.replan()
+        told.assert_the_same_plan()
     for _ in range(40):
         told.now += 700.0
         told.cluster = settle(told.cluster, told.now)
-        told.replan()
+        told.assert_the_same_plan()
         if not told.plan.actions:
             break
         for action in told.plan.actions:

@@ -6,4 +6,6 @@ from tests.fuzz.udev import main
 
 
 def test_rubbish_does_no_harm() -> None:
-    main(10_000)
+    seen = main(10_000)
+    assert set(seen) == {(name, taken) for name in ("_rule", "_pattern", "_details", "_properties", "_message") for taken in (True, False)}
+    assert min(seen.values()) > 10, seen

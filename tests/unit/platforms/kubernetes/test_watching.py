@@ -20,7 +20,6 @@ from akri.platforms.kubernetes.watching import watch_objects
 from akri.ports import Alive, Gone, Put, Reset, WatchEvent
 from tests.unit.platforms.kubernetes.scripted import Exchange, Script, listing, scripted, status
 
-COLLECTION = "/api/v1/configmaps"
 Found = tuple[str, int]
 
 
@@ -325,6 +324,8 @@ async def test_a_server_that_never_answers_a_watch_holds_nothing_up() -> None:
     server = Server(objects=[made("a", 3)], watches=[silent])
     async with reading(server) as events:
         await until(lambda: len(alive(events)) > 1, 3.0)
+
+    assert told(events) == [Reset((("a", 3),))]
 
 
 async def test_an_object_that_cannot_be_read_is_left_out_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
