@@ -36,7 +36,9 @@ class _Followed:
             self.told.append((self._clock.now(), state))
 
 
-async def _tell(driver: Driver, states: AsyncIterator[_Data], put: Callable[[ObjectKey, Mapping[str, bytes]], Awaitable[None]]) -> None:
+async def _assert_changes_are_told(
+    driver: Driver, states: AsyncIterator[_Data], put: Callable[[ObjectKey, Mapping[str, bytes]], Awaitable[None]]
+) -> None:
     followed = _Followed(states, driver.clock)
     following = asyncio.create_task(followed.run())
     try:
@@ -57,13 +59,13 @@ async def _tell(driver: Driver, states: AsyncIterator[_Data], put: Callable[[Obj
 async def test_changes_of_a_secret_are_told_within_two_seconds(driver: Driver) -> None:
     key = ObjectKey("default", "followed")
     await driver.permit(key)
-    await _tell(driver, driver.node(A).watch_secret(key), driver.put_secret)
+    await _assert_changes_are_told(driver, driver.node(A).watch_secret(key), driver.put_secret)
 
 
 async def test_changes_of_a_config_map_are_told_within_two_seconds(driver: Driver) -> None:
     key = ObjectKey("default", "followed")
     await driver.permit(key)
-    await _tell(driver, driver.node(A).watch_config_map(key), driver.put_config_map)
+    await _assert_changes_are_told(driver, driver.node(A).watch_config_map(key), driver.put_config_map)
 
 
 async def test_following_what_must_not_be_read_raises(driver: Driver) -> None:
