@@ -346,6 +346,10 @@ class UserPlatform(ClusterWatches, Protocol):
         """Read a pod, whoever made it; None if there is none."""
         ...
 
+    async def read_pods(self) -> tuple[PodDetails, ...]:
+        """Read the pods of all namespaces that ask for a device of Akri or were made by it; those of users too."""
+        ...
+
     async def read_job_pods(self, job: ObjectKey) -> tuple[PodDetails, ...]:
         """Read the pods of a job, oldest first."""
         ...

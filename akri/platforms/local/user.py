@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from akri.core.ids import ObjectKey
 from akri.core.instance import Instance
@@ -13,10 +14,13 @@ from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
 from akri.platforms.local.pod_spec import containers
 from akri.platforms.local.user_logs import follow_log, log_path
+from akri.platforms.pod_requests import device_requests
 from akri.ports import ConfigurationObservation, ContainerState, PodDetails, WatchEvent
 from akri.scheduling.model import BrokerJob, BrokerPod, BrokerService, NodeState, Phase
 
 __all__ = ["LocalUser"]
+
+_RESOURCES: Final = "akri.sh/"
 
 
 class LocalUser:
@@ -75,6 +79,11 @@ class LocalUser:
         pod = self._store.pod(key)
         return None if pod is None else _details(pod)
 
+    async def read_pods(self) -> tuple[PodDetails, ...]:
+        """Read the pods that ask for a device or serve one, in the order of their names."""
+        pods = (pod for pod in self._store.pods if pod.instance is not None or _asks_for_devices(pod))
+        return tuple(_details(pod) for pod in sorted(pods, key=lambda pod: pod.metadata.key))
+
     async def read_job_pods(self, job: ObjectKey) -> tuple[PodDetails, ...]:
         """Read the pods of a job, oldest first."""
         uids = {one.metadata.uid for one in self._store.jobs if one.metadata.key == job}
@@ -104,6 +113,10 @@ class LocalUser:
     def _lives(self, key: ObjectKey, uid: str) -> bool:
         pod = self._store.pod(key)
         return pod is not None and pod.metadata.uid == uid and not pod.phase.terminal
+
+
+def _asks_for_devices(pod: Pod) -> bool:
+    return any(resource.startswith(_RESOURCES) for resource in device_requests(pod.spec))
 
 
 def _details(pod: Pod) -> PodDetails:

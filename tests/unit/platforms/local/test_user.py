@@ -87,3 +87,13 @@ async def test_a_log_is_followed_through_a_rotation_until_the_pod_is_gone(tmp_pa
         log.write_text("three\n")
         assert [await heard.get(), await heard.get()] == ["two", "three"]
         await store.delete_pod(KEY, force=True)
+
+
+async def test_pods_that_ask_for_devices_are_listed_those_of_users_too() -> None:
+    store = MemoryStore(VirtualClock())
+    asking = {"containers": [{"name": "main", "resources": {"limits": {"akri.sh/echo-8120fe": 1}}}]}
+    await store.create_pod(ObjectKey("default", "user"), asking)
+    await store.create_pod(ObjectKey("default", "broker"), POD, instance=ObjectKey("default", "echo-8120fe"))
+    await store.create_pod(ObjectKey("default", "other"), {"containers": [{"name": "m", "resources": {"limits": {"example.com/gpu": 1}}}]})
+
+    assert [pod.metadata.key.name for pod in await LocalUser(store).read_pods()] == ["broker", "user"]
