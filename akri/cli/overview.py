@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing
 from types import MappingProxyType
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from akri.core.instance import Instance
 from akri.core.reports import ConfigurationStatus, DiscoveryReport, PastEvent
 from akri.ports import ConfigurationObservation, Reset, UserPlatform, WatchEvent
 from akri.scheduling.model import BrokerJob, BrokerPod, BrokerService, NodeState
 
-__all__ = ["Overview", "look", "present"]
+__all__ = ["PARTS", "Overview", "look", "present"]
 
 _T = TypeVar("_T")
 
@@ -38,18 +38,22 @@ class Overview:
     events: tuple[PastEvent, ...] = ()
 
 
-async def look(platform: UserPlatform) -> Overview:
-    """Read everything. Raises what the port's methods raise."""
+PARTS: Final = frozenset(attribute.name for attribute in fields(Overview))
+"""The names of an Overview's fields."""
+
+
+async def look(platform: UserPlatform, parts: Collection[str] = PARTS) -> Overview:
+    """Read everything, or those fields alone that are named; the others are left empty. Raises what the port's methods raise."""
     return Overview(
-        configurations=await present(platform.watch_configurations()),
-        statuses=await platform.read_statuses(),
-        instances=await present(platform.watch_instances()),
-        broker_pods=await present(platform.watch_broker_pods()),
-        broker_jobs=await present(platform.watch_broker_jobs()),
-        services=await present(platform.watch_broker_services()),
-        reports=await present(platform.watch_reports()),
-        nodes=await present(platform.watch_nodes()),
-        events=await platform.read_events(),
+        configurations=await present(platform.watch_configurations()) if "configurations" in parts else (),
+        statuses=await platform.read_statuses() if "statuses" in parts else {},
+        instances=await present(platform.watch_instances()) if "instances" in parts else (),
+        broker_pods=await present(platform.watch_broker_pods()) if "broker_pods" in parts else (),
+        broker_jobs=await present(platform.watch_broker_jobs()) if "broker_jobs" in parts else (),
+        services=await present(platform.watch_broker_services()) if "services" in parts else (),
+        reports=await present(platform.watch_reports()) if "reports" in parts else (),
+        nodes=await present(platform.watch_nodes()) if "nodes" in parts else (),
+        events=await platform.read_events() if "events" in parts else (),
     )
 
 

@@ -6,45 +6,17 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from enum import Enum
-from typing import Final, TextIO, TypeAlias
+from typing import Final, TextIO
 
 from attrs import frozen
 
-from akri.cli.text import cut, harmless, width
+from akri.cli.cells import Cell, Row, Style
+from akri.cli.text import cut, width
 
-__all__ = ["Cell", "Row", "Screen", "Style", "Table", "cell"]
+__all__ = ["Screen", "Table"]
 
 _GAP: Final = 3
 _LEAST: Final = 8
-
-
-class Style(Enum):
-    """What a cell means; the value is its colour as terminals have it."""
-
-    PLAIN = ""
-    GOOD = "32"
-    WAITING = "33"
-    BAD = "31"
-    NAME = "1"
-    QUIET = "2"
-
-
-@frozen
-class Cell:
-    """A text in a table, and what it means."""
-
-    text: str
-    style: Style = Style.PLAIN
-
-
-Row: TypeAlias = Sequence[Cell]
-"""One line of a table."""
-
-
-def cell(text: object, style: Style = Style.PLAIN) -> Cell:
-    """Make a cell of a text that may come from anywhere; an empty one becomes `-`, so that each column holds something."""
-    return Cell(harmless(str(text)) or "-", style)
 
 
 @frozen

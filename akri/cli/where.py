@@ -19,7 +19,7 @@ from attrs import frozen
 
 from akri.ports import UserPlatform
 
-__all__ = ["STATE_VARIABLE", "VERBOSE", "Opener", "Place", "default_state", "in_namespace", "on_platform", "state_option"]
+__all__ = ["STATE_VARIABLE", "VERBOSE", "Opener", "Place", "default_state", "in_namespace", "on_platform", "place_of", "state_option"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -89,6 +89,12 @@ def _local(state: Path) -> AbstractAsyncContextManager[UserPlatform]:
     raise click.ClickException(message)
 
 
+def place_of(context: click.Context) -> Place:
+    """Read the options of `on_platform`."""
+    state = context.params.get("state")
+    return Place(state if isinstance(state, Path) else default_state(), context.find_object(Opener) or Opener(_local))
+
+
 def state_option(command: _Command) -> _Command:
     """Add --state alone, for commands that work on the folder itself; its value is a Path, the default already chosen."""
     return click.option(
@@ -107,11 +113,10 @@ def on_platform(command: Callable[Concatenate[Place, _P], _T]) -> Callable[_P, _
 
     def placed(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         context = click.get_current_context()
-        state = kwargs.pop("state")
+        kwargs.pop("state")
         if kwargs.pop("verbose"):
             context.meta[VERBOSE] = True
-        place = Place(state if isinstance(state, Path) else default_state(), context.find_object(Opener) or Opener(_local))
-        return command(place, *args, **kwargs)
+        return command(place_of(context), *args, **kwargs)
 
     wrapped = update_wrapper(placed, command)
     return state_option(click.option("-v", "--verbose", is_flag=True, help="Print a stack trace where something fails.")(wrapped))
