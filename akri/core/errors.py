@@ -23,6 +23,7 @@ __all__ = [
     "OutcomeUnknownError",
     "Problem",
     "RemoteCallError",
+    "StateError",
     "short",
 ]
 
@@ -129,3 +130,7 @@ class AdmissionError(AkriError):
         """Take the sentence, as a pod's status.message has it, and the reason."""
         super().__init__(message)
         self.reason = reason
+
+
+class StateError(AkriError):
+    """A state folder or what is stored in it cannot be used: it is missing, of another version, or held by another process."""

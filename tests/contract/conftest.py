@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from tests.contract.driver import Driver
 from tests.contract.memory_driver import disturbed_memory, memory
+from tests.contract.sqlite_driver import sqlite, sqlite_two
 
 if TYPE_CHECKING:  # they load aiohttp and the test cluster: not in runs that do without
     from tests.contract.kubernetes_server import ContractServer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # they load aiohttp and the test cluster: not in runs that do
 __all__: list[str] = []
 
 _Platform: TypeAlias = Callable[[], AbstractAsyncContextManager[Driver]]
-_IN_MEMORY: Mapping[str, _Platform] = {"memory": memory, "memory-disturbed": disturbed_memory}
+_LOCAL: Mapping[str, _Platform] = {"memory": memory, "memory-disturbed": disturbed_memory, "sqlite": sqlite, "sqlite-two": sqlite_two}
 _ON_A_SERVER = ("kubernetes", "kubernetes-faulty")
 _STARTING: Final = 180
 """Seconds for the one test that starts the API server."""
@@ -39,15 +40,15 @@ async def contract_server(request: pytest.FixtureRequest) -> AsyncGenerator[Cont
 
 @pytest.fixture(
     params=[
-        *sorted(_IN_MEMORY),
+        *sorted(_LOCAL),
         *(pytest.param(name, marks=pytest.mark.timeout(_STARTING, func_only=False)) for name in _ON_A_SERVER),
     ]
 )
 def platform(request: pytest.FixtureRequest) -> _Platform:
     """How to make a fresh platform."""
     name = str(request.param)
-    if name in _IN_MEMORY:
-        return _IN_MEMORY[name]
+    if name in _LOCAL:
+        return _LOCAL[name]
     server: ContractServer = request.getfixturevalue("contract_server")
     from tests.contract import kubernetes_driver  # noqa: PLC0415 # see above
 

@@ -1,9 +1,10 @@
-"""The platform in memory as the contract suite drives it, once as it is and once behind a bad network."""
+"""The local platform as the contract suite drives it, and the one in memory: once as it is and once behind a bad network."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import Self
 
 from attrs import evolve
 
@@ -12,6 +13,7 @@ from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.instance import Instance
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
+from akri.platforms.local.store import LocalStore
 from akri.ports import ClusterPlatform, ConfigurationObservation, NodePlatform
 from akri.scheduling.model import Phase
 from akri.testing.clock import VirtualClock
@@ -19,17 +21,22 @@ from akri.testing.faults import AtRandom, Fault, FaultyClusterPlatform, FaultyNo
 from akri.testing.streams import Cut, Hold
 from tests.contract.driver import A, B, C, Driver
 
-__all__ = ["disturbed_memory", "memory"]
+__all__ = ["LocalDriver", "disturbed_memory", "memory"]
 
 _BAD_NETWORK: Mapping[Fault, float] = {Hold(0.5): 0.2, Hold(0.1): 0.2, Cut(0.3): 0.1}
 
 
-class _MemoryDriver:
-    """The store as it is."""
+class LocalDriver:
+    """A local store as it is."""
 
-    def __init__(self) -> None:
-        self.clock = VirtualClock()
-        self.store = MemoryStore(self.clock)
+    def __init__(self, clock: VirtualClock, store: LocalStore) -> None:
+        self.clock = clock
+        self.store = store
+
+    async def with_nodes(self) -> Self:
+        for node in (A, B, C):
+            await self.store.register_node(node)
+        return self
 
     def node(self, name: NodeName) -> NodePlatform:
         return self.store.node(name)
@@ -53,6 +60,7 @@ class _MemoryDriver:
         await self.store.delete(key)
 
     async def configuration(self, key: ObjectKey) -> ConfigurationObservation | None:
+        await self.store.catch_up()
         return self.store.configuration(key)
 
     async def put_instance(self, instance: Instance) -> Instance:
@@ -70,20 +78,21 @@ class _MemoryDriver:
 
     async def run_pod(self, key: ObjectKey) -> None:
         now = self.clock.wall()
-        await self.store.change_pod(self._pod(key), lambda pod: evolve(pod, bound=True, phase=Phase.RUNNING, started=now))
+        await self.store.change_pod(await self._pod(key), lambda pod: evolve(pod, bound=True, phase=Phase.RUNNING, started=now))
 
     async def end_pod(self, key: ObjectKey, *, succeeded: bool, reason: str = "") -> None:
         phase, now = Phase.SUCCEEDED if succeeded else Phase.FAILED, self.clock.wall()
-        await self.store.change_pod(self._pod(key), lambda pod: evolve(pod, phase=phase, reason=reason, finished=now))
+        await self.store.change_pod(await self._pod(key), lambda pod: evolve(pod, phase=phase, reason=reason, finished=now))
 
     async def delete_pod(self, key: ObjectKey, *, force: bool) -> None:
         await self.store.delete_pod(key, force=force)
 
     async def finish_pod(self, key: ObjectKey) -> None:
         await self.end_pod(key, succeeded=True)
-        await self.store.remove_pod(self._pod(key))
+        await self.store.remove_pod(await self._pod(key))
 
     async def complete_job(self, key: ObjectKey, *, succeeded: bool) -> None:
+        await self.store.catch_up()
         [job] = [job for job in self.store.jobs if job.metadata.key == key]
         now = self.clock.wall()
         await self.store.change_job(job, lambda job: evolve(job, complete=succeeded, failed=not succeeded, finished=now))
@@ -100,17 +109,18 @@ class _MemoryDriver:
     async def forbid(self, key: ObjectKey) -> None:
         await self.store.forbid(key)
 
-    def _pod(self, key: ObjectKey) -> Pod:
+    async def _pod(self, key: ObjectKey) -> Pod:
+        await self.store.catch_up()
         pod = self.store.pod(key)
         assert pod is not None, key
         return pod
 
 
-class _DisturbedMemoryDriver(_MemoryDriver):
-    """The store behind watches that are cut and whose events overtake each other: the contract must hold all the same."""
+class _DisturbedDriver(LocalDriver):
+    """A store behind watches that are cut and whose events overtake each other: the contract must hold all the same."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: VirtualClock, store: LocalStore) -> None:
+        super().__init__(clock, store)
         self._schedule = AtRandom(self.clock, _BAD_NETWORK, frozenset({"watch"}))
         self._nodes: list[FaultyNodePlatform] = []
         self._clusters: list[FaultyClusterPlatform] = []
@@ -137,17 +147,13 @@ class _DisturbedMemoryDriver(_MemoryDriver):
 
 @asynccontextmanager
 async def memory() -> AsyncGenerator[Driver]:
-    """The store as it is."""
-    yield await _with_nodes(_MemoryDriver())
+    """The store in memory as it is."""
+    clock = VirtualClock()
+    yield await LocalDriver(clock, MemoryStore(clock)).with_nodes()
 
 
 @asynccontextmanager
 async def disturbed_memory() -> AsyncGenerator[Driver]:
-    """The store behind a bad network."""
-    yield await _with_nodes(_DisturbedMemoryDriver())
-
-
-async def _with_nodes(driver: _MemoryDriver) -> _MemoryDriver:
-    for node in (A, B, C):
-        await driver.store.register_node(node)
-    return driver
+    """The store in memory behind a bad network."""
+    clock = VirtualClock()
+    yield await _DisturbedDriver(clock, MemoryStore(clock)).with_nodes()

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from typing import Protocol, TypeVar
 
 from akri.core.errors import OutcomeUnknownError
 from akri.core.ids import NodeName
 from akri.core.reports import Event
+from akri.platforms.local.collection import Collection
 from akri.platforms.local.data import Data
 from akri.platforms.local.kinds import Collections
 from akri.platforms.local.tables import Tables
-from akri.ports import Outcome, Unknown
+from akri.ports import Outcome, Unknown, WatchEvent
 
-__all__ = ["NO_NODE", "Backend", "outcome"]
+__all__ = ["NO_NODE", "Backend", "outcome", "watched"]
 
 NO_NODE = NodeName("")
 """Node of an event that no node told."""
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 class Backend(Protocol):
@@ -56,3 +59,12 @@ async def outcome(backend: Backend, step: Callable[[Tables], Outcome]) -> Outcom
         return await backend.change(step)
     except OutcomeUnknownError as error:
         return Unknown(str(error))
+
+
+async def watched(backend: Backend, objects: Collection[_T], project: Callable[[_T], _U | None]) -> AsyncGenerator[WatchEvent[_U]]:
+    """Watch objects of the back end, beginning with all that was stored before; where that cannot be read, with what is known."""
+    with suppress(OutcomeUnknownError):
+        await backend.catch_up()
+    async with aclosing(objects.watch(project)) as events:
+        async for event in events:
+            yield event

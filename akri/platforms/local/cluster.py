@@ -13,7 +13,7 @@ from akri.core.instance import Instance
 from akri.core.metadata import ObjectMeta
 from akri.core.reports import ConfigurationStatus, DiscoveryReport, Event
 from akri.platforms import writes
-from akri.platforms.local.backend import Backend, outcome
+from akri.platforms.local.backend import Backend, outcome, watched
 from akri.platforms.local.objects import Job, Pod, Service, broker_job, broker_pod, broker_service, node_state
 from akri.platforms.local.tables import Tables
 from akri.ports import ConfigurationObservation, Done, Outcome, Refusal, Refused, WatchEvent
@@ -49,31 +49,31 @@ class LocalCluster:
 
     def watch_configurations(self) -> AsyncIterator[WatchEvent[ConfigurationObservation]]:
         """Watch all Configurations."""
-        return self._backend.shown.configurations.watch(lambda configuration: configuration)
+        return watched(self._backend, self._backend.shown.configurations, lambda configuration: configuration)
 
     def watch_instances(self) -> AsyncIterator[WatchEvent[Instance]]:
         """Watch all Instances."""
-        return self._backend.shown.instances.watch(lambda instance: instance)
+        return watched(self._backend, self._backend.shown.instances, lambda instance: instance)
 
     def watch_broker_pods(self) -> AsyncIterator[WatchEvent[BrokerPod]]:
         """Watch the pods that Akri made."""
-        return self._backend.shown.pods.watch(broker_pod)
+        return watched(self._backend, self._backend.shown.pods, broker_pod)
 
     def watch_broker_jobs(self) -> AsyncIterator[WatchEvent[BrokerJob]]:
         """Watch the jobs that Akri made."""
-        return self._backend.shown.jobs.watch(broker_job)
+        return watched(self._backend, self._backend.shown.jobs, broker_job)
 
     def watch_broker_services(self) -> AsyncIterator[WatchEvent[BrokerService]]:
         """Watch the services that Akri made."""
-        return self._backend.shown.services.watch(broker_service)
+        return watched(self._backend, self._backend.shown.services, broker_service)
 
     def watch_nodes(self) -> AsyncIterator[WatchEvent[NodeState]]:
         """Watch the nodes."""
-        return self._backend.shown.nodes.watch(node_state)
+        return watched(self._backend, self._backend.shown.nodes, node_state)
 
     def watch_reports(self) -> AsyncIterator[WatchEvent[DiscoveryReport]]:
         """Watch the reports of all nodes."""
-        return self._backend.shown.reports.watch(lambda report: report)
+        return watched(self._backend, self._backend.shown.reports, lambda report: report)
 
     async def execute(self, action: Action) -> Outcome:
         """Do what the controller decided."""

@@ -7,7 +7,7 @@ slow reader costs as much memory as there are objects, and still hears the last 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
@@ -151,7 +151,7 @@ class Collection(Shelf[_T]):
             if entry != self.get(entry.key):
                 self.put(entry)
 
-    async def watch(self, project: Callable[[_T], _U | None]) -> AsyncIterator[WatchEvent[_U]]:
+    async def watch(self, project: Callable[[_T], _U | None]) -> AsyncGenerator[WatchEvent[_U]]:
         """Watch what `project` makes of the objects; those of which it makes None are not there for this watch."""
         watcher = _Watcher(self._entries, project)
         self._watchers.add(watcher)

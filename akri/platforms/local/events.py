@@ -47,6 +47,10 @@ class Repetitions:
         if self._heard - self._last[oldest][0] >= KEPT_EVENTS:
             del self._last[oldest]
 
+    def forget(self, event: Event) -> None:
+        """Forget the last event about its object, for it was not kept after all."""
+        self._last.pop((event.kind, event.about), None)
+
 
 class EventLog:
     """The last events, oldest first. One that only repeats the last one about its object is dropped."""

@@ -12,7 +12,7 @@ from akri.core.instance import Instance
 from akri.core.reports import DiscoveryReport, Event
 from akri.core.usage import Usage
 from akri.platforms import writes
-from akri.platforms.local.backend import Backend, outcome
+from akri.platforms.local.backend import Backend, outcome, watched
 from akri.platforms.local.data import DataKind
 from akri.platforms.local.objects import pod_observation
 from akri.platforms.local.tables import Tables
@@ -31,15 +31,15 @@ class LocalNode:
 
     def watch_configurations(self) -> AsyncIterator[WatchEvent[ConfigurationObservation]]:
         """Watch all Configurations."""
-        return self._backend.shown.configurations.watch(lambda configuration: configuration)
+        return watched(self._backend, self._backend.shown.configurations, lambda configuration: configuration)
 
     def watch_instances(self) -> AsyncIterator[WatchEvent[Instance]]:
         """Watch all Instances."""
-        return self._backend.shown.instances.watch(lambda instance: instance)
+        return watched(self._backend, self._backend.shown.instances, lambda instance: instance)
 
     def watch_pods(self) -> AsyncIterator[WatchEvent[PodObservation]]:
         """Watch the pods assigned to this node."""
-        return self._backend.shown.pods.watch(lambda pod: pod_observation(pod, self._name))
+        return watched(self._backend, self._backend.shown.pods, lambda pod: pod_observation(pod, self._name))
 
     async def read_instance(self, key: ObjectKey) -> Instance | None:
         """Read the present state."""

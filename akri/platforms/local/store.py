@@ -13,7 +13,7 @@ from akri.core.ids import NodeName, ObjectKey
 from akri.core.instance import Instance
 from akri.core.metadata import JsonObject, ObjectMeta, OwnerReference
 from akri.core.reports import ConfigurationStatus, DiscoveryReport, Event, PastEvent
-from akri.platforms.local.backend import NO_NODE, Backend
+from akri.platforms.local.backend import NO_NODE, Backend, watched
 from akri.platforms.local.cluster import LocalCluster
 from akri.platforms.local.data import DataKind
 from akri.platforms.local.node import LocalNode
@@ -39,6 +39,10 @@ class LocalStore:
     def cluster(self) -> ClusterPlatform:
         """Return the platform as the controller sees it."""
         return LocalCluster(self._backend)
+
+    async def catch_up(self) -> None:
+        """Let what reads at once show everything that any process had stored before this call."""
+        await self._backend.catch_up()
 
     async def apply(self, configuration: ConfigurationObservation) -> ConfigurationObservation:
         """Store a Configuration in place of one of its name, and return it as stored.
@@ -158,11 +162,11 @@ class LocalStore:
 
     def watch_pods(self, node: NodeName | None = None) -> AsyncIterator[WatchEvent[Pod]]:
         """Watch the pods of one node, or of all."""
-        return self._shown.pods.watch(lambda pod: pod if node in {None, pod.node} else None)
+        return watched(self._backend, self._backend.shown.pods, lambda pod: pod if node in {None, pod.node} else None)
 
     def watch_jobs(self) -> AsyncIterator[WatchEvent[Job]]:
         """Watch the jobs."""
-        return self._shown.jobs.watch(lambda job: job)
+        return watched(self._backend, self._backend.shown.jobs, lambda job: job)
 
     def emit(self, event: Event, node: NodeName = NO_NODE) -> None:
         """Keep an event in the log; `node`: whose agent tells it."""

@@ -1,0 +1,171 @@
+"""The local platform with its state in a SQLite file of a state folder, shared by any number of processes (design decision 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from akri.core.errors import OutcomeUnknownError, StateError
+from akri.core.ids import NodeName
+from akri.core.reports import Event, PastEvent
+from akri.platforms.local.backend import NO_NODE
+from akri.platforms.local.data import Data
+from akri.platforms.local.kinds import Collections
+from akri.platforms.local.sqlite.bell import Bell
+from akri.platforms.local.sqlite.data import FolderData
+from akri.platforms.local.sqlite.file import StoreFile
+from akri.platforms.local.sqlite.ledger import Ledger
+from akri.platforms.local.sqlite.sheets import Tell
+from akri.platforms.local.sqlite.thread import StoreThread
+from akri.platforms.local.store import LocalStore
+from akri.platforms.local.tables import Tables
+from akri.ports import Clock
+
+__all__ = ["STORE_FILE", "SqliteStore"]
+
+STORE_FILE: Final = "store.sqlite"
+"""Name of the file in the state folder."""
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the file, in case a ring was lost."""
+_LOG: Final = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class _Sqlite:
+    """The back end: the loop's side of it. The thread's side is the ledger."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.shown = Collections(clock)
+        self.data: Data = FolderData(folder / "data", clock)
+        self._folder = folder
+        self._clock = clock
+        self._catching_up = False
+
+    @property
+    def busy(self) -> bool:
+        return self._thread.busy
+
+    async def open(self, *, must_exist: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = StoreThread()
+        try:
+            await self._thread.submit(partial(self._open, must_exist))
+        except BaseException:
+            await self._thread.close()
+            raise
+        self._loop.add_reader(self._bell.fileno(), self._rung)
+        self._looking = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        self._looking.cancel()
+        self._loop.remove_reader(self._bell.fileno())
+        await asyncio.wait({self._looking, self._thread.submit(self._close)})
+        await self._thread.close()
+
+    async def change(self, step: Callable[[Tables], _T], *, durable: bool = False) -> _T:
+        return await self._thread.submit(partial(self._change, step, durable))
+
+    async def catch_up(self) -> None:
+        await self._thread.submit(self._catch_up)
+
+    def keep(self, event: Event, node: NodeName = NO_NODE) -> None:
+        past = PastEvent(event, round(self._clock.wall(), 6), node)
+        self._thread.submit(partial(self._change, lambda tables: tables.events.add(past), False)).add_done_callback(_forget)  # noqa: FBT003 - not durable
+
+    def _rung(self) -> None:
+        self._bell.hear()
+        if not self._catching_up:
+            self._catching_up = True
+            self._thread.submit(self._catch_up).add_done_callback(_forget)
+
+    async def _look(self) -> None:
+        while True:
+            await self._clock.sleep(_LOOK_EVERY)
+            try:
+                await self._thread.submit(self._look_now)
+            except OutcomeUnknownError as error:
+                _LOG.warning("the store cannot be read error=%s", error)
+
+    # What follows runs in the thread.
+
+    def _open(self, must_exist: bool, tells: list[Tell]) -> None:  # noqa: FBT001 - for a partial
+        path = self._folder / STORE_FILE
+        if must_exist and not path.exists():
+            message = f"{self._folder} holds no state of Akri: there is no {STORE_FILE} in it"
+            raise StateError(message)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._bell = Bell(self._folder / "notify")
+            self._ledger = Ledger(StoreFile(path), self.shown, self._clock)
+            self._ledger.catch_up(tells)
+        except (OSError, sqlite3.Error) as error:
+            message = f"the state folder {self._folder} cannot be used: {error}"
+            raise StateError(message) from error
+
+    def _change(self, step: Callable[[Tables], _T], durable: bool, tells: list[Tell]) -> _T:  # noqa: FBT001 - for a partial
+        try:
+            result, changed = self._ledger.change(step, tells, durable=durable)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        if changed:
+            self._bell.ring()
+        return result
+
+    def _catch_up(self, tells: list[Tell]) -> None:
+        self._catching_up = False
+        try:
+            self._ledger.catch_up(tells)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def _look_now(self, tells: list[Tell]) -> None:
+        try:
+            self._ledger.look(tells)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def _close(self, _tells: list[Tell]) -> None:
+        self._ledger.close()
+        self._bell.close()
+
+    def _failure(self, error: sqlite3.Error) -> OutcomeUnknownError:
+        return OutcomeUnknownError(f"the store {self._folder / STORE_FILE} does not take it: {error}")
+
+
+class SqliteStore(LocalStore):
+    """A local platform in a state folder. Open it with `async with`; until then nothing may be asked of it.
+
+    Opening raises StateError where the folder cannot be used and, with `must_exist`, where it holds no store.
+    """
+
+    def __init__(self, folder: Path, clock: Clock, *, must_exist: bool = False) -> None:
+        """Nothing is opened yet. folder: the state folder; clock: gives times of creation and paces the watches."""
+        self._sqlite = _Sqlite(folder, clock)
+        super().__init__(self._sqlite)
+        self._must_exist = must_exist
+
+    async def __aenter__(self) -> Self:
+        """Open the store, and make it where there is none."""
+        await self._sqlite.open(must_exist=self._must_exist)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it, when all that was asked is done."""
+        await self._sqlite.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being stored or read: for tests on a clock that stands still meanwhile."""
+        return self._sqlite.busy
+
+
+def _forget(future: asyncio.Future[None]) -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        _LOG.warning("the store did not take it error=%s", error)
