@@ -29,9 +29,10 @@ from akri.core.errors import AkriError, InvalidValueError
 from akri.core.ids import NodeName
 from akri.rpc import MAX_PATH
 
-__all__ = ["NodeFolder", "StateFolder"]
+__all__ = ["STATE_FORM", "NodeFolder", "StateFolder"]
 
-_VERSION: Final = 1
+STATE_FORM: Final = 1
+"""The form that this release gives a state folder."""
 _LONGEST_SOCKET: Final = "plugins/akri-00000000-00000000.sock"
 
 
@@ -141,16 +142,16 @@ class StateFolder:
         part.check()
         try:
             found = self.version()
-            if found is not None and found > _VERSION:
+            if found is not None and found > STATE_FORM:
                 message = (
-                    f"state folder {self.path} has form {found}, and this program knows forms up to {_VERSION}: a later release made it"
+                    f"state folder {self.path} has form {found}, and this program knows forms up to {STATE_FORM}: a later release made it"
                 )
                 raise AkriError(message)
             for folder in (self.path, part.path, part.plugins, part.handlers, part.agent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if found is None:
                 self._upgrade(part)
-                _replace(self.version_file, f"{_VERSION}\n")
+                _replace(self.version_file, f"{STATE_FORM}\n")
         except OSError as error:
             raise AkriError(f"state folder {self.path} cannot be used: {error.strerror}: {error.filename}; see --state") from error
         return part
