@@ -6,18 +6,17 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from akri.core.ids import ObjectKey
-from akri.core.instance import Instance
 from akri.core.naming import LABEL_CONTROLLER, LABEL_VALUE_CONTROLLER
-from akri.core.reports import ConfigurationStatus, DiscoveryReport, Event
+from akri.core.reports import ConfigurationStatus, DiscoveryReport
 from akri.platforms.kubernetes import decoding, observations
 from akri.platforms.kubernetes import status as statuses
 from akri.platforms.kubernetes.actions import CONTROLLER, Actions
 from akri.platforms.kubernetes.client import ApiClient
-from akri.platforms.kubernetes.events import Events
 from akri.platforms.kubernetes.job_refusals import explained, failed_pods
-from akri.platforms.kubernetes.resources import CONFIGURATIONS, INSTANCES, JOBS, NODES, PODS, REPORTS, SERVICES
+from akri.platforms.kubernetes.platform import KubernetesPlatform
+from akri.platforms.kubernetes.resources import JOBS, NODES, PODS, REPORTS, SERVICES
 from akri.platforms.kubernetes.watching import watch_objects
-from akri.ports import Clock, ConfigurationObservation, Outcome, WatchEvent
+from akri.ports import Clock, Outcome, WatchEvent
 from akri.scheduling.model import Action, BrokerJob, BrokerPod, BrokerService, NodeState
 
 __all__ = ["KubernetesClusterPlatform"]
@@ -26,27 +25,13 @@ _OURS: Final = f"{LABEL_CONTROLLER}={LABEL_VALUE_CONTROLLER}"
 _REPORTER: Final = "akri.sh/controller"
 
 
-class KubernetesClusterPlatform:
+class KubernetesClusterPlatform(KubernetesPlatform):
     """The ClusterPlatform port over an API server."""
 
     def __init__(self, client: ApiClient, clock: Clock, name: str = CONTROLLER) -> None:
         """Speak for the controller, through a client that is open and logged in; `name` tells one controller from another in events."""
-        self._client = client
-        self._clock = clock
+        super().__init__(client, clock, _REPORTER, name)
         self._actions = Actions(client, clock)
-        self._events = Events(client, clock, _REPORTER, name)
-
-    async def close(self) -> None:
-        """Give events that are on their way a second, and drop the rest. The client stays open."""
-        await self._events.close()
-
-    def watch_configurations(self) -> AsyncIterator[WatchEvent[ConfigurationObservation]]:
-        """Watch all Configurations, unusable ones as UnreadableConfiguration."""
-        return watch_objects(self._client, CONFIGURATIONS, decoding.configuration, self._clock)
-
-    def watch_instances(self) -> AsyncIterator[WatchEvent[Instance]]:
-        """Watch all Instances; one that cannot be used is as if it were not there."""
-        return watch_objects(self._client, INSTANCES, decoding.instance, self._clock)
 
     def watch_broker_pods(self) -> AsyncIterator[WatchEvent[BrokerPod]]:
         """Watch the pods that Akri made; those of jobs are the jobs' business."""
@@ -80,7 +65,3 @@ class KubernetesClusterPlatform:
     async def delete_report(self, report: DiscoveryReport) -> None:
         """Delete the report of a lost node. Raises OutcomeUnknownError, NotPermittedError."""
         await statuses.delete_report(self._client, report)
-
-    async def emit(self, event: Event) -> None:
-        """Tell people what happened; never raises for a failed delivery."""
-        await self._events.emit(event)

@@ -9,18 +9,18 @@ from typing import Final
 from akri.core.evidence import PodObservation
 from akri.core.ids import NodeName, ObjectKey, SlotId
 from akri.core.instance import Instance
-from akri.core.reports import DiscoveryReport, Event
+from akri.core.reports import DiscoveryReport
 from akri.core.usage import Usage
 from akri.platforms import writes
-from akri.platforms.kubernetes import decoding, patches, reports, secrets
+from akri.platforms.kubernetes import patches, reports, secrets
 from akri.platforms.kubernetes.client import ApiClient
-from akri.platforms.kubernetes.events import Events
 from akri.platforms.kubernetes.instances import AGENT, InstanceWrites
 from akri.platforms.kubernetes.patches import Request
+from akri.platforms.kubernetes.platform import KubernetesPlatform
 from akri.platforms.kubernetes.pod_observations import pod_observation
-from akri.platforms.kubernetes.resources import CONFIGURATIONS, INSTANCES, PODS
+from akri.platforms.kubernetes.resources import PODS
 from akri.platforms.kubernetes.watching import watch_objects
-from akri.ports import Clock, ConfigurationObservation, Done, Outcome, WatchEvent
+from akri.ports import Clock, Done, Outcome, WatchEvent
 
 __all__ = ["KubernetesNodePlatform"]
 
@@ -28,28 +28,14 @@ _REPORTER: Final = "akri.sh/agent"
 _RANDOM: Final = 2**32
 
 
-class KubernetesNodePlatform:
+class KubernetesNodePlatform(KubernetesPlatform):
     """The NodePlatform port over an API server."""
 
     def __init__(self, client: ApiClient, node: NodeName, clock: Clock) -> None:
         """Speak for this node, through a client that is open and logged in as its agent."""
-        self._client = client
+        super().__init__(client, clock, _REPORTER, node)
         self._node = node
-        self._clock = clock
         self._instances = InstanceWrites(client, clock)
-        self._events = Events(client, clock, _REPORTER, node)
-
-    async def close(self) -> None:
-        """Give events that are on their way a second, and drop the rest. The client stays open."""
-        await self._events.close()
-
-    def watch_configurations(self) -> AsyncIterator[WatchEvent[ConfigurationObservation]]:
-        """Watch all Configurations, unusable ones as UnreadableConfiguration."""
-        return watch_objects(self._client, CONFIGURATIONS, decoding.configuration, self._clock)
-
-    def watch_instances(self) -> AsyncIterator[WatchEvent[Instance]]:
-        """Watch all Instances; one that cannot be used is as if it were not there."""
-        return watch_objects(self._client, INSTANCES, decoding.instance, self._clock)
 
     def watch_pods(self) -> AsyncIterator[WatchEvent[PodObservation]]:
         """Watch the pods that a scheduler, or a user, bound to this node."""
@@ -128,7 +114,3 @@ class KubernetesNodePlatform:
     async def publish_report(self, report: DiscoveryReport) -> None:
         """Store this node's report. Raises NotPermittedError for that of another node, OutcomeUnknownError."""
         await reports.publish_report(self._client, report, AGENT)
-
-    async def emit(self, event: Event) -> None:
-        """Send an event soon; repetitions within five minutes and floods are dropped."""
-        await self._events.emit(event)
