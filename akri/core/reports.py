@@ -33,7 +33,6 @@ class Reason(Enum):
     DEVICE_FOUND = "DeviceFound"
     DEVICE_LOST = "DeviceLost"
     DEVICE_MOVED = "DeviceMoved"
-    SLOT_CLAIMED = "SlotClaimed"
     SLOT_RELEASED = "SlotReleased"
     SLOT_REFUSED = "SlotRefused"
     SLOT_LOST = "SlotLost"
