@@ -157,7 +157,10 @@ class Admin:
         return await self.find(manifest) or await self.create(manifest)
 
     async def token_for(self, service_account: str, namespace: str, *, node: str | None = None, seconds: int = 3600) -> str:
-        """A token of a service account, as a pod on that node would have: with the node-name claim. Makes what is missing of the three."""
+        """A token of a service account, as a pod on that node would have: with the node-name claim. Makes what is missing of the three.
+
+        The server takes it: it knows nodes from a cache, and refuses tokens of one that it does not know yet, or by its former uid.
+        """
         await self.ensure("Namespace", namespace)
         await self.ensure("ServiceAccount", service_account, namespace)
         specification: Manifest = {"expirationSeconds": seconds}
@@ -166,7 +169,19 @@ class Admin:
             specification["boundObjectRef"] = {"kind": "Node", "apiVersion": "v1", "name": node, "uid": uid}
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": specification}
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token"
-        return str((await self.request("POST", path, body))["status"]["token"])
+        token = str((await self.request("POST", path, body))["status"]["token"])
+
+        async def taken() -> bool:
+            try:
+                await self.request("GET", "/version", token=token)
+            except RequestError as error:
+                if error.status != 401:
+                    raise
+                return False
+            return True
+
+        await eventually(taken, seconds=30, what=f"the token of {service_account} on {node or 'no node'} to be taken")
+        return token
 
     async def install(self, folder: Path) -> None:
         """Apply every manifest of a folder; returns when its custom resources are served and its rules and policies are in force."""

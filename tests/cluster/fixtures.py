@@ -21,13 +21,14 @@ from __future__ import annotations
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import pytest
 import pytest_asyncio
+from attrs import frozen
 
 if TYPE_CHECKING:  # they load aiohttp: not in runs that do without a cluster
     from tests.cluster.admin import Admin
@@ -48,6 +49,7 @@ __all__ = [
 _LOGS = Path(__file__).parents[2] / ".cache" / "cluster-logs"
 _SLOW = frozenset({"api_server", "fresh_api_server", "cluster", "fresh_cluster"})
 _SECONDS = 60.0
+_T = TypeVar("_T", "ApiServer", "Cluster")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,42 +72,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ApiServer]:
     """The API server of this run."""
-    kubeconfig: Path | None = request.config.getoption("kubeconfig")
-    if kubeconfig is not None:
-        from tests.cluster.external import ExternalApiServer  # noqa: PLC0415 # see above
-
-        yield cast("ApiServer", ExternalApiServer(kubeconfig, tmp_path_factory.mktemp("external")))
-    else:
-        async with _own_api_server(request) as server:
-            yield server
+    async with _of_the_run(request, tmp_path_factory, _api_servers()) as server:
+        yield server
 
 
 @pytest_asyncio.fixture
 async def fresh_api_server(request: pytest.FixtureRequest) -> AsyncGenerator[ApiServer]:
     """An API server of this test alone."""
     _not_external(request)
-    async with _own_api_server(request) as server:
+    async with _own(request, _api_servers()) as server:
         yield server
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cluster]:
     """The cluster of this run."""
-    kubeconfig: Path | None = request.config.getoption("kubeconfig")
-    if kubeconfig is not None:
-        from tests.cluster.external import ExternalCluster  # noqa: PLC0415 # see above
-
-        yield cast("Cluster", ExternalCluster(kubeconfig, tmp_path_factory.mktemp("external")))
-    else:
-        async with _own_cluster(request) as whole:
-            yield whole
+    async with _of_the_run(request, tmp_path_factory, _clusters()) as whole:
+        yield whole
 
 
 @pytest_asyncio.fixture
 async def fresh_cluster(request: pytest.FixtureRequest) -> AsyncGenerator[Cluster]:
     """A cluster of this test alone."""
     _not_external(request)
-    async with _own_cluster(request) as whole:
+    async with _own(request, _clusters()) as whole:
         yield whole
 
 
@@ -129,35 +119,52 @@ def _not_external(request: pytest.FixtureRequest) -> None:
         pytest.skip("the cluster of --kubeconfig is not there to be broken")
 
 
-@asynccontextmanager
-async def _own_api_server(request: pytest.FixtureRequest) -> AsyncGenerator[ApiServer]:
-    from tests.cluster import build, needs  # noqa: PLC0415 # see above
+@frozen
+class _Kind(Generic[_T]):
+    """How to come by one. own: started from the program, with a state folder. external: that of a kubeconfig, with a folder."""
+
+    own: Callable[[Path, Path], _T]
+    external: Callable[[Path, Path], _T]
+    lacks: Callable[[Path], str]
+
+
+def _api_servers() -> _Kind[ApiServer]:
+    from tests.cluster import needs  # noqa: PLC0415 # see above
     from tests.cluster.api_server import ApiServer  # noqa: PLC0415
+    from tests.cluster.external import ExternalApiServer  # noqa: PLC0415
 
-    program = build.program_path()
-    _leave_out(needs.lacks_for_api_server(program))
-    async with _state(request) as state:
-        server = ApiServer(program, state)
-        await server.start()
-        yield server
+    return _Kind(ApiServer, cast("type[ApiServer]", ExternalApiServer), needs.lacks_for_api_server)
+
+
+def _clusters() -> _Kind[Cluster]:
+    from tests.cluster import needs  # noqa: PLC0415 # see above
+    from tests.cluster.cluster import Cluster  # noqa: PLC0415
+    from tests.cluster.external import ExternalCluster  # noqa: PLC0415
+
+    return _Kind(Cluster, cast("type[Cluster]", ExternalCluster), needs.lacks_for_cluster)
 
 
 @asynccontextmanager
-async def _own_cluster(request: pytest.FixtureRequest) -> AsyncGenerator[Cluster]:
-    from tests.cluster import build, needs  # noqa: PLC0415 # see above
-    from tests.cluster.cluster import Cluster  # noqa: PLC0415
+async def _of_the_run(request: pytest.FixtureRequest, folders: pytest.TempPathFactory, kind: _Kind[_T]) -> AsyncGenerator[_T]:
+    kubeconfig: Path | None = request.config.getoption("kubeconfig")
+    if kubeconfig is not None:
+        yield kind.external(kubeconfig, folders.mktemp("external"))
+    else:
+        async with _own(request, kind) as made:
+            yield made
+
+
+@asynccontextmanager
+async def _own(request: pytest.FixtureRequest, kind: _Kind[_T]) -> AsyncGenerator[_T]:
+    from tests.cluster import build  # noqa: PLC0415 # see above
 
     program = build.program_path()
-    _leave_out(needs.lacks_for_cluster(program))
-    async with _state(request) as state:
-        whole = Cluster(program, state)
-        await whole.start()
-        yield whole
-
-
-def _leave_out(lacking: str) -> None:
-    if lacking:
+    if lacking := kind.lacks(program):
         pytest.skip(lacking)
+    async with _state(request) as state:
+        made = kind.own(program, state)
+        await made.start()
+        yield made
 
 
 @asynccontextmanager

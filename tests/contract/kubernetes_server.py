@@ -13,9 +13,8 @@ import pytest
 from attrs import define, field
 
 from tests.cluster import build, needs, states
-from tests.cluster.admin import Admin, Manifest, RequestError
+from tests.cluster.admin import Admin, Manifest
 from tests.cluster.api_server import ApiServer
-from tests.cluster.processes import eventually
 from tests.guards.tree import ROOT
 
 __all__ = ["AGENT", "CONTROLLER", "NAMESPACE", "ContractServer", "contract_server"]
@@ -23,7 +22,6 @@ __all__ = ["AGENT", "CONTROLLER", "NAMESPACE", "ContractServer", "contract_serve
 AGENT = "akri-agent"
 CONTROLLER = "akri-controller"
 NAMESPACE = "akri"
-_OURS = "/apis/akri.sh/v0"
 _FAR_AWAY = 12 * 3600
 
 
@@ -38,20 +36,7 @@ class ContractServer:
         """The token that the agent on this node has; it ends with the Node, so a node made again needs another one."""
         name, uid = str(node["metadata"]["name"]), str(node["metadata"]["uid"])
         if uid not in self._tokens:
-            token = await admin.token_for(AGENT, NAMESPACE, node=name, seconds=_FAR_AWAY)
-
-            async def accepted() -> bool:
-                # The server knows nodes from a cache: for a moment it may hold the token to a former node of this name.
-                try:
-                    await admin.list(f"{_OURS}/instances", token=token)
-                except RequestError as error:
-                    if error.status != 401:
-                        raise
-                    return False
-                return True
-
-            await eventually(accepted, seconds=30, what=f"the token of {name} to be accepted")
-            self._tokens[uid] = token
+            self._tokens[uid] = await admin.token_for(AGENT, NAMESPACE, node=name, seconds=_FAR_AWAY)
         return self._tokens[uid]
 
     async def controller_token(self, admin: Admin) -> str:

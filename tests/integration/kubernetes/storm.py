@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -47,6 +47,8 @@ CONFIGURATION: Final = ObjectKey("default", "cam")
 _HANDLER: Final = HandlerName("scripted")
 _LINGERS: Final = 2.0
 """Seconds of the agent's clock that a container lives on after its pod was deleted by force; evidence waits for 10."""
+_LOOKS: Final = 0.25
+"""Seconds between two looks at whether a storm may end."""
 
 
 def configuration() -> Configuration:
@@ -163,7 +165,8 @@ class Storm:
 
     hold: seconds of real time that a pod runs, about. pause: seconds between two attempts of a node, about; 0: it wants whatever it
     can get. deaths: how probable an agent's death is during an attempt.
-    seen: how often what happened. requests, writes: of the Allocates that took a new slot, how many took how many.
+    seen: how often what happened. granted, requests, writes: of the Allocates that wrote something and got a slot, how many there were
+    by node, and how many took how many.
     """
 
     nodes: Sequence[StormNode]
@@ -173,6 +176,7 @@ class Storm:
     pause: float = 0.0
     users: dict[SlotId, ObjectKey] = field(factory=dict[SlotId, ObjectKey])
     seen: Counter[str] = field(factory=Counter[str])
+    granted: Counter[NodeName] = field(factory=Counter[NodeName])
     requests: Counter[int] = field(factory=Counter[int])
     writes: Counter[int] = field(factory=Counter[int])
     _dying: set[StormNode] = field(factory=set[StormNode])
@@ -185,12 +189,19 @@ class Storm:
 
         await eventually(offered, seconds=seconds, what="all nodes to offer all slots")
 
-    async def run(self, attempts: int, seconds: float = inf) -> None:
-        """Let all nodes try, so many times in all, and no longer than this."""
-        end = asyncio.get_running_loop().time() + seconds
+    async def run(self, attempts: int, seconds: float = inf, *, lacking: Callable[[], object] = tuple, more: float = 0.0) -> None:
+        """Let all nodes try, so many times in all or for so long; then for `more` seconds, until nothing is `lacking`."""
+        over, clock = asyncio.Event(), asyncio.get_running_loop().time
+        end = clock() + seconds
         async with asyncio.TaskGroup() as pods, asyncio.TaskGroup() as group:
             for node in self.nodes:
-                group.create_task(self._drive(node, attempts, end, pods))
+                group.create_task(self._drive(node, over, pods))
+            while self.seen["attempt"] < attempts and clock() < end:  # noqa: ASYNC110 - for time, too
+                await asyncio.sleep(_LOOKS)
+            end = clock() + more
+            while lacking() and clock() < end:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(_LOOKS)
+            over.set()
 
     async def calm(self, seconds: float = 60.0) -> None:
         """Wait until no agent holds anything, or doubts anything."""
@@ -201,8 +212,8 @@ class Storm:
 
         await eventually(at_rest, seconds=seconds, what="all agents to hold and to doubt nothing")
 
-    async def _drive(self, node: StormNode, attempts: int, end: float, pods: asyncio.TaskGroup) -> None:
-        while self.seen["attempt"] < attempts and asyncio.get_running_loop().time() < end:
+    async def _drive(self, node: StormNode, over: asyncio.Event, pods: asyncio.TaskGroup) -> None:
+        while not over.is_set():
             wish = node.kubelet.wish()
             if wish is None:
                 await asyncio.sleep(0.005)
@@ -231,6 +242,7 @@ class Storm:
             raise AssertionError(f"{slot} is used by {user}, and was given to {pod}")
         self.seen["granted without a write" if not tally.writes else "granted"] += 1
         if tally.writes:
+            self.granted[node.kubelet.node] += 1
             self.requests[tally.requests] += 1
             self.writes[tally.writes] += 1
         node.kubelet.admitted(pod, wish)

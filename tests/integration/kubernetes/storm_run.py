@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from math import inf
 from random import Random
 
@@ -19,7 +20,7 @@ from attrs import frozen
 
 from akri.core.codec import print_configuration
 from tests.cluster import build, states
-from tests.cluster.admin import Admin, Manifest, RequestError
+from tests.cluster.admin import Manifest
 from tests.cluster.api_server import ApiServer
 from tests.cluster.audit import SlotAudit, audit_slots, read_log
 from tests.cluster.processes import eventually
@@ -40,7 +41,7 @@ from tests.cluster.proxy_faults import (
 from tests.guards.tree import ROOT
 from tests.integration.kubernetes.storm import CONFIGURATION, NODES, Storm, configuration, storm
 
-__all__ = ["Result", "node_tokens", "prepared", "run_storm", "weather"]
+__all__ = ["Result", "prepared", "run_storm", "weather"]
 
 _COLLECTION = f"/apis/akri.sh/v0/namespaces/{CONFIGURATION.namespace}"
 _SETTLING = 120.0
@@ -48,12 +49,16 @@ _SETTLING = 120.0
 
 @frozen
 class Result:
-    """What a storm came to. faults: what befell requests, by kind. late: requests that arrived late and took effect."""
+    """What a storm came to. faults: what befell requests, by verb and kind. late: requests that arrived late and took effect.
+
+    lacking: what did not happen in the storm, though it should have; in words.
+    """
 
     storm: Storm
     audit: SlotAudit
     faults: Counter[str]
     late: int
+    lacking: Sequence[str]
     usage: dict[str, str]
     seconds: float
 
@@ -64,7 +69,7 @@ class Result:
         claims, releases = self.audit.claims.total(), self.audit.releases.total()
         took = f"requests {dict(self.storm.requests)}, writes {dict(self.storm.writes)}"
         summary = f"{claims} claims and {releases} releases in {self.audit.states} states; per claim {took}; {self.seconds:.0f} s"
-        return "\n".join([*lines, summary, *self.audit.violations[:10], ""])
+        return "\n".join([*lines, summary, *self.lacking, *self.audit.violations[:10], ""])
 
 
 def weather(seed: int) -> AtRandom:
@@ -110,22 +115,29 @@ def weather(seed: int) -> AtRandom:
     )
 
 
-async def node_tokens(admin: Admin, names: Sequence[str] = NODES) -> list[str]:
-    """The token that the agent has on each of these nodes; returns when the server takes them."""
-    tokens = [await admin.token_for("akri-agent", "akri", node=name, seconds=12 * 3600) for name in names]
+def _lacking(one: Storm, faults: AtRandom | None, proxy: FaultyProxy) -> list[str]:
+    """What must happen before a storm has shown anything: each node took a slot; in bad weather, all that goes wrong in it did."""
+    lacking = [f"{name} took no slot" for name in NODES if not one.granted[name]]
+    if faults is not None:
+        expected = {f"{chance.verb} met {_kind(chance, faults)}" for chance in faults.chances}
+        lacking += [f"no {what}" for what in sorted(expected - _met(proxy).keys())]
+        lacking += [f"nothing was {what}" for what in ("granted without a write", "deleted by force") if not one.seen[what]]
+        lacking += [] if _late(proxy) else ["no late request took effect"]
+        lacking += [] if one.seen["agent died"] or not one.deaths else ["no agent died"]
+    return lacking
 
-    async def accepted() -> bool:
-        try:
-            for token in tokens:
-                await admin.list("/apis/akri.sh/v0/instances", token=token, parameters={"limit": "1"})
-        except RequestError as error:
-            if error.status != 401:
-                raise
-            return False
-        return True
 
-    await eventually(accepted, seconds=30, what="the tokens of new nodes to be accepted")
-    return tokens
+def _kind(chance: Chance, faults: AtRandom) -> str:
+    fault = chance.fault(Random(faults.seed)) if callable(chance.fault) else chance.fault
+    return type(fault).__name__
+
+
+def _met(proxy: FaultyProxy) -> Counter[str]:
+    return Counter(f"{one.call.verb} met {type(one.fault).__name__}" for one in proxy.happened)
+
+
+def _late(proxy: FaultyProxy) -> int:
+    return sum(1 for one in proxy.happened if isinstance(one.fault, Late) and one.status == 200)
 
 
 async def run_storm(
@@ -136,19 +148,24 @@ async def run_storm(
     speed: float,
     seed: int,
     seconds: float = inf,
+    more: float = 0.0,
     hold: float = 0.1,
     deaths: float = 0.0,
     pause: float = 0.0,
 ) -> Result:
-    """Run one storm of so many attempts, or seconds. It installs deploy/; no other Configurations and Instances may be there."""
+    """Run one storm of so many attempts, or seconds, and up to `more` seconds until all has happened that should.
+
+    It installs deploy/; no other Configurations and Instances may be there.
+    """
     began, offset = time.monotonic(), server.audit_log.stat().st_size
     async with server.admin() as admin, FaultyProxy(server.url, ca_file=server.ca_file, random=faults) as proxy:
         await admin.install(ROOT / "deploy")
-        tokens = await node_tokens(admin)
+        tokens = [await admin.token_for("akri-agent", "akri", node=name, seconds=12 * 3600) for name in NODES]
         await admin.request("POST", f"{_COLLECTION}/configurations", print_configuration(configuration()))
         async with storm(proxy.url, tokens, speed=speed, seed=seed, hold=hold, deaths=deaths, pause=pause) as one:
             await one.ready(_SETTLING)
-            await one.run(attempts, seconds)
+            await one.run(attempts, seconds, lacking=partial(_lacking, one, faults, proxy), more=more)
+            lacking = _lacking(one, faults, proxy)
             if faults is not None:
                 faults.active = False
             await proxy.settle()
@@ -158,9 +175,7 @@ async def run_storm(
         audit = audit_slots(read_log(server.audit_log, offset=offset), CONFIGURATION.namespace, found["metadata"]["name"])
         await admin.delete(f"{_COLLECTION}/instances/{found['metadata']['name']}")
         await admin.delete(f"{_COLLECTION}/configurations/{CONFIGURATION.name}")
-        happened = Counter(f"{one.call.verb} met {type(one.fault).__name__}" for one in proxy.happened)
-        late = sum(1 for one in proxy.happened if isinstance(one.fault, Late) and one.status == 200)
-        return Result(one, audit, happened, late, found["spec"]["deviceUsage"], time.monotonic() - began)
+        return Result(one, audit, _met(proxy), _late(proxy), lacking, found["spec"]["deviceUsage"], time.monotonic() - began)
 
 
 async def _logged(server: ApiServer, offset: int, last: Manifest) -> None:
