@@ -215,7 +215,6 @@ class Scenario:
     name: str
     act: Callable[[Stage, Sequence[str]], Awaitable[None]]
     batch: int = 10
-    fresh_agent: bool = False
 
     async def run(self, stage: Stage, count: int) -> None:
         """Bring `count` pods to their end, batch by batch."""
@@ -233,7 +232,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         Scenario("normal end", _normal_end),
         Scenario("SIGTERM ignored", _deleted),
         Scenario("deleted by force", _forced, batch=25),
-        Scenario("node reboot", _reboot, fresh_agent=True),
+        Scenario("node reboot", _reboot),
         Scenario("kubelet restart", _kubelet_restart),
         Scenario("init container only", _init_only, batch=15),
         Scenario("deleted by force, unseen", _forced_unseen, batch=25),
