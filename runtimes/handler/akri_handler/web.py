@@ -29,7 +29,7 @@ async def serve_pages(port: int, pages: Mapping[str, Page]) -> AsyncGenerator[No
                 writer.write(_answer(head.split(b"\r\n", 1)[0].decode("latin-1"), pages))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asks so badly gets no answer
+            pass  # whoever asks so badly, or is gone, gets no answer
         finally:
             writer.close()
 
