@@ -74,7 +74,7 @@ class Stream:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            pass
+            pass  # how far it came until now is the answer
         return reached(self)
 
     def state(self) -> str:
@@ -120,8 +120,10 @@ async def asking(ask: Ask, question: Question) -> AsyncGenerator[Stream]:
         yield stream
     finally:
         recording.cancel()
-        await asyncio.gather(recording, return_exceptions=True)
+        await asyncio.wait({recording})
         await channel.close()
+    if not recording.cancelled():
+        recording.result()  # whatever is no RemoteCallError is a fault of ours, and not the handler's
 
 
 @asynccontextmanager
