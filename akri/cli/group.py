@@ -26,7 +26,9 @@ ENTRY_POINTS: Final = "akri.commands"
 """Entry-point group: the name is the command's, the object a click command."""
 DEBUG_VARIABLE: Final = "AKRI_DEBUG"
 """Environment variable that asks for stack traces, as -v does."""
-_OWN: Final = {name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in ("conformance", "discover", "get", "validate")}
+_OWN: Final = {
+    name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in ("conformance", "discover", "explain", "get", "validate")
+}
 
 
 class Exit(IntEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
@@ -178,18 +179,9 @@ def test_a_printed_instance() -> None:
 
 
 def test_a_printed_report() -> None:
-    handler = HandlerReport(
-        HandlerName("udev"),
-        "embedded",
-        asked_at=1714564800.0,
-        devices=1,
-        candidates=3,
-        dropped={"rule 1": 2},
-        reason=Reason.DETAILS_REFUSED,
-    )
-    kept = KeptDevice("/dev/x", "cameras-8120fe", 1714564860.0, 2, "its handler does not answer")
-    report = DiscoveryReport(KEY, "u", NodeName("a"), 4, 1714564801.0, (handler,), ("bad",), (kept,))
-    assert print_report(report) == {
+    report = DiscoveryReport(KEY, "u", NodeName("a"), 4, 1714564801.0, problems=("bad",))
+    printed = print_report(report)
+    assert printed == {
         "apiVersion": "akri.sh/v0",
         "kind": "DiscoveryReport",
         "metadata": {
@@ -212,31 +204,48 @@ def test_a_printed_report() -> None:
             "nodeName": "a",
             "generation": 4,
             "writtenAt": "2024-05-01T12:00:01Z",
-            "handlers": [
-                {
-                    "name": "udev",
-                    "endpoint": "embedded",
-                    "askedAt": "2024-05-01T12:00:00Z",
-                    "devices": 1,
-                    "candidates": 3,
-                    "dropped": {"rule 1": 2},
-                    "message": "",
-                    "error": "",
-                    "reason": "DetailsRefused",
-                }
-            ],
+            "handlers": [],
             "problems": ["bad"],
-            "kept": [
-                {
-                    "deviceId": "/dev/x",
-                    "instance": "cameras-8120fe",
-                    "until": "2024-05-01T12:01:00Z",
-                    "misses": 2,
-                    "why": "its handler does not answer",
-                }
-            ],
+            "kept": [],
         },
     }
+
+
+def test_what_a_printed_report_says_of_handlers_and_of_devices_that_are_kept() -> None:
+    handler = HandlerReport(
+        HandlerName("udev"),
+        "embedded",
+        asked_at=1714564800.0,
+        devices=1,
+        candidates=3,
+        dropped={"rule 1": 2},
+        reason=Reason.DETAILS_REFUSED,
+    )
+    kept = KeptDevice("/dev/x", "cameras-8120fe", 1714564860.0, 2, "its handler does not answer")
+    spec = print_report(DiscoveryReport(KEY, "u", NodeName("a"), 4, 1714564801.0, (handler,), (), (kept,)))["spec"]
+    assert isinstance(spec, Mapping)
+    assert spec["handlers"] == [
+        {
+            "name": "udev",
+            "endpoint": "embedded",
+            "askedAt": "2024-05-01T12:00:00Z",
+            "devices": 1,
+            "candidates": 3,
+            "dropped": {"rule 1": 2},
+            "message": "",
+            "error": "",
+            "reason": "DetailsRefused",
+        }
+    ]
+    assert spec["kept"] == [
+        {
+            "deviceId": "/dev/x",
+            "instance": "cameras-8120fe",
+            "until": "2024-05-01T12:01:00Z",
+            "misses": 2,
+            "why": "its handler does not answer",
+        }
+    ]
 
 
 def test_a_printed_status() -> None:

@@ -1,0 +1,152 @@
+"""Who holds the slots of a device, and who waits for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from akri.cli.diagnosis.finding import Fault, Finding, Severity
+from akri.cli.diagnosis.sight import Scope, Sight
+from akri.cli.diagnosis.words import listed, when
+from akri.cli.text import count
+from akri.core.ids import NodeName, ObjectKey, ResourceName, SlotId
+from akri.core.instance import Instance
+from akri.core.naming import resource_name
+from akri.core.reports import PastEvent, Reason
+from akri.core.slots import SlotTable
+from akri.core.usage import Free, HeldByConfiguration, HeldByNode
+from akri.platforms.pod_requests import device_requests
+from akri.ports import PodDetails
+from akri.scheduling.model import Phase
+from akri.scheduling.subject import configuration_key
+
+__all__ = ["holders_of", "slots"]
+
+_RECENT: Final = 600.0
+"""Seconds for which a refusal tells something about now."""
+
+
+@frozen
+class _Holding:
+    """A slot that is held, by whom, and the pods that may be it."""
+
+    slot: SlotId
+    usage: HeldByNode | HeldByConfiguration
+    pods: tuple[ObjectKey, ...]
+
+    def __str__(self) -> str:
+        """Name the holder."""
+        virtual = f" (as {self.usage.virtual})" if isinstance(self.usage, HeldByConfiguration) else ""
+        by = f"pod {listed(self.pods)} on node {self.usage.node}" if self.pods else f"node {self.usage.node}"
+        return f"{by}{virtual}"
+
+
+def slots(scope: Scope, sight: Sight) -> Iterator[Finding]:
+    """Say which slots are missed, and what is wrong with slots."""
+    for instance in scope.instances:
+        table = SlotTable.read(instance, NodeName(""))
+        waiting = _waiting(instance, sight)
+        refused = _refusals(instance, sight)
+        if table.used() >= instance.capacity > 0 and (waiting or refused):
+            yield _all_held(instance, table, waiting, refused, sight)
+        if table.unreadable:
+            yield _unreadable(instance, table)
+    yield from _lost(scope, sight)
+
+
+def holders_of(instance: Instance, sight: Sight) -> tuple[str, ...]:
+    """Say of each slot that is held by whom, the lowest first."""
+    return tuple(f"{one.slot} held by {one}" for one in _holdings(instance, SlotTable.read(instance, NodeName("")), sight))
+
+
+def _holdings(instance: Instance, table: SlotTable, sight: Sight) -> Iterator[_Holding]:
+    for index, usage in sorted(table.usages.items()):
+        if isinstance(usage, Free):
+            continue
+        level = instance.configuration if isinstance(usage, HeldByConfiguration) else instance.name
+        wanted = resource_name(level)
+        pods = (pod for pod in sight.pods if pod.node == usage.node and not pod.phase.terminal and pod.phase is not Phase.PENDING)
+        yield _Holding(SlotId(instance.name, index), usage, tuple(pod.metadata.key for pod in pods if _asks(pod, wanted)))
+
+
+def _asks(pod: PodDetails, *resources: ResourceName) -> bool:
+    asked = device_requests(pod.spec)
+    return any(asked.get(resource, 0) > 0 for resource in resources)
+
+
+def _waiting(instance: Instance, sight: Sight) -> tuple[str, ...]:
+    """Name the pods that wait for this device: its brokers, and pods that ask for its resource."""
+    brokers = {
+        pod.key: f"broker {pod.key} on node {pod.node}"
+        for pod in sight.overview.broker_pods
+        if pod.instance == instance.key and pod.phase is Phase.PENDING and pod.uid and not pod.deleting
+    }
+    wanted = [resource_name(instance.name)]
+    own = configuration_key(instance)
+    others = [one for one in sight.overview.instances if configuration_key(one) == own and one.key != instance.key]
+    if all(SlotTable.read(one, NodeName("")).used() >= one.capacity for one in others):
+        wanted.append(resource_name(instance.configuration))
+    users = {pod.metadata.key: f"pod {pod.metadata.key}" for pod in sight.pods if pod.phase is Phase.PENDING and _asks(pod, *wanted)}
+    return tuple((users | brokers)[key] for key in sorted(users.keys() | brokers.keys()))
+
+
+def _refusals(instance: Instance, sight: Sight) -> tuple[PastEvent, ...]:
+    """Give the claims of this device that were refused a short while ago."""
+    about = configuration_key(instance)
+    return tuple(
+        past
+        for past in sight.overview.events
+        if past.event.reason is Reason.SLOT_REFUSED
+        and past.event.about == about
+        and sight.now - past.at < _RECENT
+        and f"{instance.name}-" in past.event.message
+        and "is held by" in past.event.message
+    )
+
+
+def _all_held(instance: Instance, table: SlotTable, waiting: Sequence[str], refused: Sequence[PastEvent], sight: Sight) -> Finding:
+    holdings = tuple(_holdings(instance, table, sight))
+    by = listed(dict.fromkeys(str(one) for one in holdings)) or "nobody knows whom"
+    slots_ = "The one slot" if instance.capacity == 1 else f"All {instance.capacity} slots"
+    verb = "is" if instance.capacity == 1 else "are"
+    wait = f"{listed(waiting)} {'waits' if len(waiting) == 1 else 'wait'}" if waiting else "a claim was refused"
+    owner = configuration_key(instance)
+    evidence = [f"slot {one.slot} is held by {one}" for one in holdings]
+    evidence += [f"{one} is Pending" for one in waiting]
+    evidence += [f"{when(past.at, sight.now)}, {past.event.reason.value}: {past.event.message}" for past in refused]
+    return Finding(
+        Fault.SLOTS_HELD,
+        Severity.PROBLEM if waiting else Severity.WARNING,
+        f"{slots_} of Instance {instance.key} {verb} held by {by}, and {wait}",
+        f"End a holder, or let more share the device: raise spec.capacity, {sight.where.command('edit', owner.name, owner)}",
+        evidence,
+    )
+
+
+def _unreadable(instance: Instance, table: SlotTable) -> Finding:
+    return Finding(
+        Fault.SLOT_UNREADABLE,
+        Severity.WARNING,
+        f"Nobody can read who holds {count(len(table.unreadable), 'slot')} of Instance {instance.key}",
+        "Wait for the controller, which removes unreadable keys; a value that cannot be read is removed by hand when no pod uses the slot",
+        [str(entry.problem) for entry in table.unreadable],
+    )
+
+
+def _lost(scope: Scope, sight: Sight) -> Iterator[Finding]:
+    own = {one.key for one in scope.instances}
+    told = {
+        past.event.about: past
+        for past in sight.overview.events
+        if past.event.reason is Reason.SLOT_LOST and past.event.about in own and sight.now - past.at < _RECENT
+    }
+    for about, past in told.items():
+        yield Finding(
+            Fault.SLOT_LOST,
+            Severity.WARNING,
+            f"A pod uses a slot of Instance {about} that its node lost meanwhile: {past.event.message}",
+            "End one of the two pods: the device is used by more of them than it has slots",
+            (f"{when(past.at, sight.now)}, {past.event.reason.value}: {past.event.message}",),
+        )
