@@ -127,13 +127,20 @@ async def asking(ask: Ask, question: Question) -> AsyncGenerator[Stream]:
 
 
 @asynccontextmanager
-async def unread(ask: Ask, question: Question) -> AsyncGenerator[None]:
-    """Ask while the block lasts, and read nothing of what comes."""
+async def unread(ask: Ask, question: Question, seconds: float) -> AsyncGenerator[None]:
+    """Ask while the block lasts, and read nothing of what comes.
+
+    The block begins when the answer does, which the headers of the stream tell: gRPC sends them with the first message unless a
+    handler sends them earlier. seconds: how long to wait for that; after them the block begins nevertheless.
+    """
     channel = await ask.channel()
     method = cast("StreamCallable", channel.unary_stream(DISCOVER))
     call = method(write_question(question))
+    headers = asyncio.create_task(call.initial_metadata())
     try:
+        await asyncio.wait([headers], timeout=seconds)
         yield
     finally:
         call.cancel()
+        await asyncio.gather(headers, return_exceptions=True)
         await channel.close()

@@ -120,7 +120,7 @@ async def _slow_reader(bench: Bench) -> str:
     _ = bench.watched
     details = bench.plan.large_details
     question = bench.plan.question if details is None else bench.question(details)
-    async with unread(bench.ask, question):
+    async with unread(bench.ask, question, bench.plan.patience):
         await asyncio.sleep(min(1.0, bench.plan.quiet))
         return await bench.answered()
 

@@ -161,7 +161,8 @@ BROKEN: Final[Mapping[str, Broken]] = {
         Behaviour(hangs=lambda small, _: small.lost > 60),
         ("slow-reader", "large-question"),
     ),
-    "writes one answer after the other": Broken("slow-reader", "nothing within", Behaviour(one_writer=True)),
+    # It begins to write long after a quiet time is over, as any handler does on a busy machine.
+    "writes one answer after the other": Broken("slow-reader", "nothing within", Behaviour(one_writer=True, thinks=2.0)),
     "takes no more than 4 MiB": Broken("large-question", "ResourceExhausted", Behaviour(most=4 * 1024 * 1024)),
     "sends no more than 4 MiB": Broken("large-answer", "0 devices of at least", Behaviour(_small_answers, large=True)),
     "registers once with each agent": Broken(

@@ -50,6 +50,7 @@ def devices(small: Small) -> Snapshot:
 async def _good(small: Small, details: str, number: int) -> AsyncIterator[Answer]:
     del number
     if details == LARGE:
+        await asyncio.sleep(small.behaviour.thinks)
         yield Snapshot(tuple(device(str(index), TEXT=_PADDING) for index in range(LARGE_COUNT)))
         await asyncio.Event().wait()
     told = None
@@ -82,7 +83,7 @@ class Behaviour:
     answers: of a stream, with its number. refuse: what it does with bad details. hangs: whether stream `number` gets nothing.
     one_writer: waits for it before another writes. most: bytes that it takes. registers: again,
     after which of "new agent", "lost stream", and, if that failed, "retry". shared: with which flag it registers.
-    large: whether `answers` is for the details LARGE too.
+    large: whether `answers` is for the details LARGE too. thinks: seconds before it begins to answer these.
     """
 
     answers: Callable[[Small, str, int], AsyncIterator[Answer]] = _good
@@ -93,6 +94,7 @@ class Behaviour:
     registers: frozenset[str] = frozenset({"new agent", "lost stream", "retry"})
     shared: Callable[[int], bool] = _shared
     large: bool = False
+    thinks: float = 0.0
     endpoint: str = ""
 
 
