@@ -17,7 +17,7 @@ from akri.core.metadata import Json, JsonObject
 from akri.core.naming import name_collisions
 from akri.manifests import Manifest, read_manifests
 
-__all__ = ["DetailsChecks", "Finding", "Severity", "check_files", "usable_configurations"]
+__all__ = ["DetailsChecks", "Finding", "Severity", "check_files", "other_objects", "usable_configurations"]
 
 DetailsChecks: TypeAlias = Mapping[HandlerName, Callable[[object], object]]
 """For the handlers that we know: what reads their details (a YAML document) and raises InvalidDocumentError."""
@@ -63,10 +63,34 @@ def check_files(files: Sequence[tuple[str, str]], details: DetailsChecks) -> tup
     return (*findings, *_collisions(checked))
 
 
-def usable_configurations(texts: Sequence[str]) -> tuple[Configuration, ...]:
-    """Read the Configurations that can be used, and leave out everything else; `check_files` says why."""
-    documents = [document for text in texts for manifest in read_manifests(text).documents for _, document in _objects(manifest.document)]
+def usable_configurations(texts: Sequence[str], namespace: str = "") -> tuple[Configuration, ...]:
+    """Read the Configurations that can be used, and leave out everything else; `check_files` says why.
+
+    namespace: of those that name none; "" for the usual default.
+    """
+    documents = (_in_namespace(document, namespace) for document in _documents(texts))
     return tuple(read for document in documents if isinstance(read := _read_object(document), Configuration))
+
+
+def other_objects(texts: Sequence[str]) -> tuple[str, ...]:
+    """Name the objects of other kinds that stand among the Configurations: `Secret safe`."""
+    others = (document for document in _documents(texts) if isinstance(document, Mapping))
+    return tuple(f"{document.get('kind')} {_member(document.get('metadata'), 'name')}" for document in others if _is_other(document))
+
+
+def _is_other(document: JsonObject) -> bool:
+    return isinstance(_read_object(document), str)
+
+
+def _documents(texts: Sequence[str]) -> Iterator[Json]:
+    return (document for text in texts for manifest in read_manifests(text).documents for _, document in _objects(manifest.document))
+
+
+def _in_namespace(document: Json, namespace: str) -> Json:
+    metadata = _member(document, "metadata")
+    if not namespace or not isinstance(document, Mapping) or not isinstance(metadata, Mapping) or "namespace" in metadata:
+        return document
+    return {**document, "metadata": {**metadata, "namespace": namespace}}
 
 
 def _read_object(document: Json) -> Configuration | str | None:

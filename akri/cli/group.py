@@ -26,9 +26,17 @@ ENTRY_POINTS: Final = "akri.commands"
 """Entry-point group: the name is the command's, the object a click command."""
 DEBUG_VARIABLE: Final = "AKRI_DEBUG"
 """Environment variable that asks for stack traces, as -v does."""
-_OWN: Final = {
-    name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in ("conformance", "discover", "explain", "get", "validate")
-}
+_NAMES: Final = (
+    "apply",
+    "conformance",
+    "delete",
+    "discover",
+    "edit",
+    "explain",
+    "get",
+    "validate",
+)
+_OWN: Final = {name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in _NAMES}
 
 
 class Exit(IntEnum):

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from akri.core.errors import InvalidValueError
 
-__all__ = ["Chosen", "Kind", "chosen", "kind_of"]
+__all__ = ["Chosen", "Kind", "chosen", "configuration_names", "kind_of"]
 
 
 class Kind(Enum):
@@ -72,6 +72,19 @@ def chosen(words: tuple[str, ...]) -> tuple[Chosen, ...]:
         return tuple(Chosen(_kinds(kind), (_name(name, kind),)) for kind, name in pairs)
     first, *names = words
     return (Chosen(_kinds(first), tuple(names)),)
+
+
+def configuration_names(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Read `[KIND] NAME...` or `KIND/NAME...` where the kind can only be that of Configurations. Raises InvalidValueError."""
+    if len(words) > 1 and "/" not in words[0] and (kind := kind_of(words[0])):
+        words = tuple(f"{kind.value}/{word}" for word in words[1:])
+    names: list[str] = []
+    for word in words:
+        kind_name, slash, name = word.rpartition("/")
+        if not name or (slash and kind_of(kind_name) is not Kind.CONFIGURATIONS):
+            raise InvalidValueError("KIND", kind_name, "configurations: all else comes and goes with them")
+        names.append(name)
+    return tuple(names)
 
 
 def _name(name: str, kind: str) -> str:
