@@ -1,7 +1,7 @@
 """What all tests share.
 
 How hypothesis searches: in CI it takes the same examples each time, so that a red build stays red.
-Fixtures of the test cluster: tests/cluster/fixtures.py.
+Fixtures of the test cluster: tests/cluster/fixtures.py. How loops end: tests/cluster/farewells.py.
 What a skip means: in CI it is a failure, for the machine is ours to prepare; on a developer's machine it stays a skip.
 """
 
@@ -14,6 +14,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+from tests.cluster import farewells
+
 pytest_plugins = ["tests.cluster.fixtures"]
 
 IN_CI = bool(os.environ.get("CI"))
@@ -21,6 +23,7 @@ IN_CI = bool(os.environ.get("CI"))
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if IN_CI else "local")
+farewells.install()
 
 
 @pytest.hookimpl(wrapper=True)
