@@ -8,11 +8,11 @@ from typing import Final
 
 from akri.cli.diagnosis.finding import Fault, Finding, Severity
 from akri.cli.diagnosis.sight import TIMING, Scope, Sight
+from akri.cli.diagnosis.slots import all_held, turned_away
 from akri.cli.diagnosis.words import ago, denied, left, span, when
 from akri.cli.text import count
-from akri.core.ids import NodeName, ObjectKey
+from akri.core.ids import ObjectKey
 from akri.core.reports import PastEvent, Reason
-from akri.core.slots import SlotTable
 from akri.ports import ContainerState, PodDetails
 from akri.scheduling.model import BrokerJob, BrokerPod, Phase
 from akri.scheduling.pods import retry_at
@@ -40,10 +40,10 @@ def brokers(scope: Scope, sight: Sight) -> Iterator[Finding]:
     """Say what is wrong with the brokers of the scope."""
     for pod in scope.pods:
         details = sight.pod(pod.key, pod.uid)
-        if troubled(pod, details, sight.now):
-            yield _failing_pod(pod, details, sight)
-        elif pod.phase is Phase.PENDING and pod.uid and not pod.deleting and sight.now - pod.created > _PATIENCE:
+        if turned_away(pod) or (pod.phase is Phase.PENDING and pod.attempt == 0 and sight.now - pod.created > _PATIENCE):
             yield from _waiting_pod(pod, details, sight)
+        elif troubled(pod, details, sight.now):
+            yield _failing_pod(pod, details, sight)
     yield from (_failed_job(job, sight) for job in scope.jobs if job.failed and not job.deleting)
 
 
@@ -134,16 +134,21 @@ def _container(one: ContainerState, now: float) -> str:
 
 def _waiting_pod(pod: BrokerPod, details: PodDetails | None, sight: Sight) -> Iterator[Finding]:
     instance = next((one for one in sight.overview.instances if one.key == pod.instance), None)
-    if instance is not None and SlotTable.read(instance, NodeName("")).used() >= instance.capacity:
+    if pod.deleting or not pod.uid or (instance is not None and all_held(instance)):
         return  # who holds the slots is told there
     words = details.message or details.reason if details else ""
     words = words or next((one.reason for one in (details.containers if details else ()) if one.reason and not one.running), "")
+    where = f"Broker {pod.key} on node {pod.node}"
+    if turned_away(pod):
+        title = f"{where} is refused by its node: {words or pod.reason}{_next(pod, sight)}"
+    else:
+        title = f"{where} waits since {span(sight.now - pod.created)}: {words or 'its node has not started it'}"
     yield Finding(
         Fault.BROKER_WAITING,
-        Severity.WARNING,
-        f"Broker {pod.key} on node {pod.node} waits since {span(sight.now - pod.created)}: {words or 'its node has not started it'}",
-        f"Look at what it asks for: {sight.where.command('describe', pod.key.name, pod.key)}",
-        [f"{when(past.at, sight.now)}, {past.event.reason.value}: {past.event.message}" for past in _events(pod.key, sight)],
+        Severity.PROBLEM if turned_away(pod) else Severity.WARNING,
+        title,
+        f"Look at what it asks for, and at what its node has: {sight.where.command('describe', pod.key.name, pod.key)}",
+        _history(pod, details, sight),
     )
 
 

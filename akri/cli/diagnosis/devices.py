@@ -14,8 +14,8 @@ from akri.core.reports import DiscoveryReport, KeptDevice
 
 __all__ = ["devices", "gone"]
 
-_LATE: Final = 90.0
-"""Seconds by which a report of a device that is kept may be behind: it is written once a minute."""
+_LATE: Final = 5.0
+"""Seconds by which the end of a grace may be behind in a report: clocks differ a little, and giving up takes a moment."""
 
 
 def devices(scope: Scope, sight: Sight) -> Iterator[Finding]:
@@ -23,7 +23,8 @@ def devices(scope: Scope, sight: Sight) -> Iterator[Finding]:
     names = {one.name for one in scope.instances}
     for report in scope.reports:
         for kept in report.kept:
-            if (scope.whole or kept.instance in names) and kept.until + _LATE > sight.now:
+            concerned = kept.instance in names or (scope.whole and not kept.instance)
+            if concerned and kept.until + _LATE > sight.now:
                 yield _kept(kept, report, scope, sight)
 
 

@@ -78,8 +78,10 @@ def discovering(scope: Scope, sight: Sight) -> Iterator[Finding]:
             groups.setdefault(one.fault, []).append(one)
     for fault, members in groups.items():
         yield _trouble(fault, members, configuration, sight, partial=bool(answering))
-    yield from _unusable(scope, configuration, sight)
-    found = bool(scope.instances) or any(report.kept for report in scope.reports) or any(one.handler.devices for one in answering)
+    unusable = tuple(_unusable(scope, configuration, sight))
+    yield from unusable
+    kept = any(report.kept for report in scope.reports)
+    found = bool(scope.instances or unusable or kept) or any(one.handler.devices for one in answering)
     if answering and not found and (scope.whole or not scope.exists):
         yield _nothing(answering, configuration, sight)
 

@@ -19,10 +19,10 @@ from akri.core.slots import SlotTable
 from akri.core.usage import Free, HeldByConfiguration, HeldByNode
 from akri.platforms.pod_requests import device_requests
 from akri.ports import PodDetails
-from akri.scheduling.model import Phase
+from akri.scheduling.model import BrokerPod, Phase
 from akri.scheduling.subject import configuration_key
 
-__all__ = ["holders_of", "slots"]
+__all__ = ["all_held", "holders_of", "slots", "turned_away"]
 
 _RECENT: Final = 600.0
 """Seconds for which a refusal tells something about now."""
@@ -47,9 +47,9 @@ def slots(scope: Scope, sight: Sight) -> Iterator[Finding]:
     """Say which slots are missed, and what is wrong with slots."""
     for instance in scope.instances:
         table = SlotTable.read(instance, NodeName(""))
-        waiting = _waiting(instance, sight)
+        waiting = tuple(_waiting(instance, sight))
         refused = _refusals(instance, sight)
-        if table.used() >= instance.capacity > 0 and (waiting or refused):
+        if all_held(instance) and (waiting or refused):
             yield _all_held(instance, table, waiting, refused, sight)
         if table.unreadable:
             yield _unreadable(instance, table)
@@ -76,20 +76,43 @@ def _asks(pod: PodDetails, *resources: ResourceName) -> bool:
     return any(asked.get(resource, 0) > 0 for resource in resources)
 
 
-def _waiting(instance: Instance, sight: Sight) -> tuple[str, ...]:
+@frozen
+class _Waiting:
+    """A pod that waits for a slot, in words, and what shows that it does."""
+
+    who: str
+    shown: str
+
+
+def turned_away(pod: BrokerPod) -> bool:
+    """Tell whether a node refused a broker, so that no program of it ran."""
+    return pod.phase is Phase.FAILED and (pod.reason == "UnexpectedAdmissionError" or pod.reason.startswith("OutOf"))
+
+
+def all_held(instance: Instance) -> bool:
+    """Tell whether no slot is free."""
+    return SlotTable.read(instance, NodeName("")).used() >= instance.capacity > 0
+
+
+def _waiting(instance: Instance, sight: Sight) -> Iterator[_Waiting]:
     """Name the pods that wait for this device: its brokers, and pods that ask for its resource."""
-    brokers = {
-        pod.key: f"broker {pod.key} on node {pod.node}"
-        for pod in sight.overview.broker_pods
-        if pod.instance == instance.key and pod.phase is Phase.PENDING and pod.uid and not pod.deleting
-    }
+    brokers: dict[ObjectKey, _Waiting] = {}
+    for pod in sight.overview.broker_pods:
+        if pod.instance == instance.key and pod.uid and not pod.deleting and (pod.phase is Phase.PENDING or turned_away(pod)):
+            who = f"broker {pod.key} on node {pod.node}"
+            away = turned_away(pod)
+            brokers[pod.key] = _Waiting(who, f"{who} was refused by its node ({pod.reason})" if away else f"{who} is Pending")
     wanted = [resource_name(instance.name)]
     own = configuration_key(instance)
     others = [one for one in sight.overview.instances if configuration_key(one) == own and one.key != instance.key]
-    if all(SlotTable.read(one, NodeName("")).used() >= one.capacity for one in others):
+    if all(map(all_held, others)):
         wanted.append(resource_name(instance.configuration))
-    users = {pod.metadata.key: f"pod {pod.metadata.key}" for pod in sight.pods if pod.phase is Phase.PENDING and _asks(pod, *wanted)}
-    return tuple((users | brokers)[key] for key in sorted(users.keys() | brokers.keys()))
+    users = {
+        pod.metadata.key: _Waiting(f"pod {pod.metadata.key}", f"pod {pod.metadata.key} is Pending")
+        for pod in sight.pods
+        if pod.phase is Phase.PENDING and pod.metadata.key not in brokers and _asks(pod, *wanted)
+    }
+    return (some[key] for some in (brokers, users) for key in sorted(some))
 
 
 def _refusals(instance: Instance, sight: Sight) -> tuple[PastEvent, ...]:
@@ -106,15 +129,15 @@ def _refusals(instance: Instance, sight: Sight) -> tuple[PastEvent, ...]:
     )
 
 
-def _all_held(instance: Instance, table: SlotTable, waiting: Sequence[str], refused: Sequence[PastEvent], sight: Sight) -> Finding:
+def _all_held(instance: Instance, table: SlotTable, waiting: Sequence[_Waiting], refused: Sequence[PastEvent], sight: Sight) -> Finding:
     holdings = tuple(_holdings(instance, table, sight))
     by = listed(dict.fromkeys(str(one) for one in holdings)) or "nobody knows whom"
     slots_ = "The one slot" if instance.capacity == 1 else f"All {instance.capacity} slots"
     verb = "is" if instance.capacity == 1 else "are"
-    wait = f"{listed(waiting)} {'waits' if len(waiting) == 1 else 'wait'}" if waiting else "a claim was refused"
+    wait = f"{listed(one.who for one in waiting)} {'waits' if len(waiting) == 1 else 'wait'}" if waiting else "a claim was refused"
     owner = configuration_key(instance)
     evidence = [f"slot {one.slot} is held by {one}" for one in holdings]
-    evidence += [f"{one} is Pending" for one in waiting]
+    evidence += [one.shown for one in waiting]
     evidence += [f"{when(past.at, sight.now)}, {past.event.reason.value}: {past.event.message}" for past in refused]
     return Finding(
         Fault.SLOTS_HELD,
