@@ -82,11 +82,13 @@ class Place:
 
 
 def _local(state: Path) -> AbstractAsyncContextManager[UserPlatform]:
+    from akri.clock import SystemClock  # noqa: PLC0415 - `--help` must not load all this
+    from akri.platforms.local.user import opened_user  # noqa: PLC0415
+
     if not (state / _STORE).exists():
         message = f"{state} holds no state of akri: begin it with 'akri up', or name its folder with --state or {STATE_VARIABLE}"
         raise click.ClickException(message)
-    message = f"{state / _STORE} was made by another version of akri"
-    raise click.ClickException(message)
+    return opened_user(state, SystemClock())
 
 
 def place_of(context: click.Context) -> Place:

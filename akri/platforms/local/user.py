@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,23 +11,31 @@ from typing import Final
 from akri.core.ids import ObjectKey
 from akri.core.instance import Instance
 from akri.core.reports import ConfigurationStatus, DiscoveryReport, PastEvent
-from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
 from akri.platforms.local.pod_spec import containers
-from akri.platforms.local.user_logs import follow_log, log_path
+from akri.platforms.local.sqlite.store import SqliteStore
+from akri.platforms.local.store import LocalStore
+from akri.platforms.local.user_logs import follow_log, log_path, read_former_log
 from akri.platforms.pod_requests import device_requests
-from akri.ports import ConfigurationObservation, ContainerState, PodDetails, WatchEvent
+from akri.ports import Clock, ConfigurationObservation, ContainerState, PodDetails, UserPlatform, WatchEvent
 from akri.scheduling.model import BrokerJob, BrokerPod, BrokerService, NodeState, Phase
 
-__all__ = ["LocalUser"]
+__all__ = ["LocalUser", "opened_user"]
 
 _RESOURCES: Final = "akri.sh/"
+
+
+@asynccontextmanager
+async def opened_user(folder: Path, clock: Clock) -> AsyncGenerator[UserPlatform]:
+    """Open the state folder of `akri up`. Raises StateError where it holds no store, or none that can be used."""
+    async with SqliteStore(folder, clock, must_exist=True) as store:
+        yield LocalUser(store, folder)
 
 
 class LocalUser:
     """The UserPlatform port over a store. folder: the state folder, where brokers' logs are; None where there is none."""
 
-    def __init__(self, store: MemoryStore, folder: Path | None = None) -> None:
+    def __init__(self, store: LocalStore, folder: Path | None = None) -> None:
         """Look at this store."""
         self._store = store
         self._cluster = store.cluster()
@@ -67,12 +76,11 @@ class LocalUser:
 
     async def read_events(self) -> tuple[PastEvent, ...]:
         """Read the events that are kept, oldest first."""
-        return tuple(PastEvent(event, 0.0) for event in self._store.events)
+        return self._store.past_events
 
-    async def follow_events(self) -> AsyncIterator[PastEvent]:
+    def follow_events(self) -> AsyncIterator[PastEvent]:
         """Give the events that are kept, then each new one."""
-        async for event in self._store.follow_events():
-            yield PastEvent(event, 0.0)
+        return self._store.follow_past_events()
 
     async def read_pod(self, key: ObjectKey) -> PodDetails | None:
         """Read a pod, whoever made it."""
@@ -94,12 +102,17 @@ class LocalUser:
         self, pod: ObjectKey, container: str, *, previous: bool = False, tail: int | None = None, follow: bool = False
     ) -> AsyncIterator[str]:
         """Give the lines that a container wrote."""
-        stored = self._store.pod(pod)
-        uid = "" if stored is None else stored.metadata.uid
-        if self._folder is None or previous:
+        if self._folder is None:
             return
-        lives = partial(self._lives, pod, uid) if follow else None
-        async for line in follow_log(log_path(self._folder / "logs", pod, container), tail, lives):
+        path = log_path(self._folder / "logs", pod, container)
+        stored = self._store.pod(pod)
+        created = 0.0 if stored is None else stored.metadata.created
+        if previous:
+            lines = read_former_log(path, created, tail)
+        else:
+            uid = "" if stored is None else stored.metadata.uid
+            lines = follow_log(path, created, tail, partial(self._lives, pod, uid) if follow else None)
+        async for line in lines:
             yield line
 
     async def apply(self, configuration: ConfigurationObservation) -> ConfigurationObservation:

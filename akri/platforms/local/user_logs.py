@@ -6,14 +6,16 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from akri.core.errors import StateError
 from akri.core.ids import ObjectKey
 from akri.platforms.local.logs import Lines
 
-__all__ = ["LogReader", "follow_log", "log_path"]
+__all__ = ["LogReader", "follow_log", "former", "log_path", "read_former_log"]
 
 _LOOK_EVERY: Final = 0.2
 _PIECE: Final = 65_536
@@ -27,9 +29,10 @@ def log_path(folder: Path, pod: ObjectKey, container: str) -> Path:
 class LogReader:
     """One container's output from its oldest kept line on. A file that is replaced or cut meanwhile is read to its end first."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is opened before the first `lines`."""
+    def __init__(self, path: Path, since: float = 0.0) -> None:
+        """Nothing is opened before the first `lines`. since: a file before this one counts only if it was written after that time."""
         self._path = path
+        self._since = since
         self._file: BinaryIO | None = None
         self._begun = False
         self._ready: list[str] = []
@@ -54,9 +57,10 @@ class LogReader:
         yield from self._taken()
 
     def _older(self) -> Iterator[str]:
-        try:
-            self._file = self._path.with_name(f"{self._path.name}.1").open("rb")
-        except FileNotFoundError:
+        older = former(self._path)
+        with suppress(FileNotFoundError):
+            self._file = None if _written(older) < self._since else older.open("rb")
+        if self._file is None:
             return
         yield from self._rest()
         self._file.close()
@@ -89,12 +93,12 @@ class LogReader:
         return True
 
 
-async def follow_log(path: Path, tail: int | None, lives: Callable[[], bool] | None) -> AsyncIterator[str]:
+async def follow_log(path: Path, since: float, tail: int | None, lives: Callable[[], bool] | None) -> AsyncIterator[str]:
     """Give the last `tail` lines (None: all that are kept), then new ones for as long as `lives` says that there may be some.
 
-    lives: None to end at once.
+    since: when the pod was created, seconds since the epoch; what was written before is another pod's. lives: None to end at once.
     """
-    reader = LogReader(path)
+    reader = LogReader(path, since)
     try:
         for line in deque(reader.lines() if lives else chain(reader.lines(), reader.close()), tail):
             yield line
@@ -109,3 +113,25 @@ async def follow_log(path: Path, tail: int | None, lives: Callable[[], bool] | N
             yield line
     finally:
         deque(reader.close(), 0)
+
+
+async def read_former_log(path: Path, since: float, tail: int | None) -> AsyncIterator[str]:
+    """Give what the pod before the present one wrote, which was created at `since`. Raises StateError if that is not kept."""
+    older = former(path)
+    with suppress(FileNotFoundError):
+        if _written(older) < since:
+            reader = LogReader(older)
+            for line in deque(chain(reader.lines(), reader.close()), tail):
+                yield line
+            return
+    message = f"nothing is kept of what a pod of this name wrote before: {older} is not there, or is a part of the present log"
+    raise StateError(message)
+
+
+def former(path: Path) -> Path:
+    """Where a log file goes when it is full, or when a new pod of the name begins one."""
+    return path.with_name(f"{path.name}.1")
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
+import pytest
+
 from akri.cli.overview import look
+from akri.clock import SystemClock
 from akri.core.codec import read_configuration
+from akri.core.errors import StateError
 from akri.core.ids import NodeName, ObjectKey
 from akri.core.metadata import JsonObject
 from akri.core.reports import Event, Reason
 from akri.platforms.local.memory import MemoryStore
-from akri.platforms.local.user import LocalUser
+from akri.platforms.local.sqlite.store import SqliteStore
+from akri.platforms.local.user import LocalUser, opened_user
 from akri.scheduling.model import Phase
 from akri.testing.clock import VirtualClock
 
@@ -97,3 +103,35 @@ async def test_pods_that_ask_for_devices_are_listed_those_of_users_too() -> None
     await store.create_pod(ObjectKey("default", "other"), {"containers": [{"name": "m", "resources": {"limits": {"example.com/gpu": 1}}}]})
 
     assert [pod.metadata.key.name for pod in await LocalUser(store).read_pods()] == ["broker", "user"]
+
+
+async def test_what_a_former_pod_of_the_name_wrote_is_a_log_of_its_own(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    store = MemoryStore(clock)
+    await store.create_pod(KEY, POD)
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "default_broker_main.log"
+    older = log.with_name(f"{log.name}.1")
+    user = LocalUser(store, tmp_path)
+    log.write_text("new\n")
+
+    with pytest.raises(StateError, match=r"nothing is kept of what a pod of this name wrote before"):
+        _ = [line async for line in user.read_log(KEY, "main", previous=True)]
+    older.write_text("old\n")
+    os.utime(older, (clock.wall() - 10, clock.wall() - 10))
+
+    assert [line async for line in user.read_log(KEY, "main")] == ["new"]
+    assert [line async for line in user.read_log(KEY, "main", previous=True)] == ["old"]
+    os.utime(older, (clock.wall() + 10, clock.wall() + 10))
+    assert [line async for line in user.read_log(KEY, "main")] == ["old", "new"]
+
+
+async def test_a_state_folder_is_opened_where_there_is_a_store(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="holds no state of Akri"):
+        async with opened_user(tmp_path, SystemClock()):
+            pass
+    async with SqliteStore(tmp_path, SystemClock()) as store:
+        stored = await store.apply(read_configuration(ECHO))
+
+    async with opened_user(tmp_path, SystemClock()) as user:
+        assert (await look(user)).configurations == (stored,)
