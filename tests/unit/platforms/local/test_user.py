@@ -27,7 +27,7 @@ ECHO: JsonObject = {
     "metadata": {"name": "echo"},
     "spec": {"discoveryHandler": {"name": "debugEcho", "discoveryDetails": "descriptions: [foo0]"}},
 }
-POD = {"initContainers": [{"name": "first", "command": ["true"]}], "containers": [{"name": "main", "command": ["sleep", "1"]}]}
+POD: JsonObject = {"initContainers": [{"name": "first", "command": ["true"]}], "containers": [{"name": "main", "command": ["sleep", "1"]}]}
 KEY = ObjectKey("default", "broker")
 
 
