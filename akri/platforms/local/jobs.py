@@ -13,9 +13,9 @@ from akri.core.errors import InvalidValueError
 from akri.core.ids import ObjectKey
 from akri.core.metadata import Json, JsonObject, OwnerReference
 from akri.core.reports import Event, Reason
-from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Job, Pod
 from akri.platforms.local.pod_spec import whole_number
+from akri.platforms.local.store import LocalStore
 from akri.ports import Clock
 from akri.scheduling.model import Phase
 
@@ -86,7 +86,7 @@ def _why_failed(pods: Iterable[Pod]) -> str:
 class JobRunner:
     """The jobs of a store. One runner serves all nodes."""
 
-    def __init__(self, store: MemoryStore, *, clock: Clock) -> None:
+    def __init__(self, store: LocalStore, *, clock: Clock) -> None:
         """Nothing happens before `run`."""
         self._store = store
         self._clock = clock

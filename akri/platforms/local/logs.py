@@ -2,41 +2,80 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MAXIMUM_LOG", "BoundedFile", "Lines"]
+__all__ = ["MAXIMUM_LOG", "Lines", "Tail", "begin_log"]
 
 MAXIMUM_LOG: Final = 1_048_576
 """Bytes of a log file; a full one becomes `<name>.1` in place of the former, so twice as much is kept."""
 _MAXIMUM_LINE: Final = 8192
+_PIECE: Final = 65_536
 
 
-class BoundedFile:
-    """A log file with one predecessor."""
+def begin_log(path: Path) -> None:
+    """Begin a log file anew, readable for its owner alone; what was there before becomes its predecessor. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size:
+        path.replace(path.with_name(f"{path.name}.1"))
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
-    def __init__(self, path: Path, limit: int = MAXIMUM_LOG) -> None:
-        """Begin the file anew; its folder is made, with access for the owner alone."""
+
+class Tail:
+    """Follows a log file that somebody else writes and rotates, from its present end on."""
+
+    def __init__(self, path: Path, lines: Lines) -> None:
+        """Open the file if there is one."""
         self._path = path
-        self._limit = limit
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = path.open("wb")
-        path.chmod(0o600)
+        self._lines = lines
+        self._file: FileIO | None = self._opened()
+        if self._file is not None:
+            self._file.seek(0, os.SEEK_END)
 
-    def write(self, data: bytes) -> None:
-        """Append, starting a new file first if this one is full."""
-        if self._file.tell() + len(data) > self._limit:
-            self._file.close()
-            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-            self._file = self._path.open("wb")
-            self._path.chmod(0o600)
-        self._file.write(data[-self._limit :])
-        self._file.flush()
+    def read(self) -> None:
+        """Pass on what came since the last time."""
+        self._rest()
+        if self._file is None or self._replaced(self._file):
+            # What came between the two looks belongs to the old file.
+            self._rest()
+            self._shut()
+            self._file = self._opened()
+        self._rest()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Pass on the last of it, also a line without an end."""
+        self.read()
+        self._lines.close()
+        self._shut()
+
+    def _rest(self) -> None:
+        while self._file is not None and (data := self._file.read(_PIECE)):
+            self._lines.write(data)
+
+    def _opened(self) -> FileIO | None:
+        try:
+            return FileIO(self._path)
+        except OSError:
+            return None
+
+    def _replaced(self, file: FileIO) -> bool:
+        try:
+            now, then = self._path.stat(), os.fstat(file.fileno())
+        except OSError:
+            return False
+        if (now.st_ino, now.st_dev) != (then.st_ino, then.st_dev):
+            return True
+        if now.st_size < file.tell():
+            file.seek(0)
+        return False
+
+    def _shut(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 class Lines:

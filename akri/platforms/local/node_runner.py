@@ -1,4 +1,8 @@
-"""Runs the pods of one node as child processes: what scheduler and kubelet are on a cluster, in their simplest form."""
+"""Runs the pods of one node as processes: what scheduler and kubelet are on a cluster, in their simplest form.
+
+The processes outlive this program. What a former program left running on the node is adopted; what became of it meanwhile is
+read from the records.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ from typing import Final
 from attrs import evolve
 
 from akri.core.ids import NodeName, ResourceName
-from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.objects import Pod
+from akri.platforms.local.pod_records import read_record, records
 from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings, no_output
+from akri.platforms.local.store import LocalStore
 from akri.platforms.pod_requests import device_requests
 from akri.ports import Alive, Clock, Gone, Put, Reset
 from akri.scheduling.model import Phase
@@ -28,18 +33,21 @@ def _ignore_end(_pod: PodToAdmit) -> None:
 class NodeRunner:
     """The pods of one node.
 
-    admit: gives a pod its devices, or rejects it with an AkriError. ended: called once for each pod that was admitted,
-    when it is terminal or was deleted by force. allocatable: how many devices of each resource the node has in all; a pod
-    stays Pending until its requests fit beside those of the others. None: everything fits. output: gets each line that a
-    container writes. log_directory: where the same goes, in one bounded file for each container.
+    admit: gives a pod its devices, or rejects it with an AkriError. ended: called once for each pod that was admitted, by
+    this program or a former one, when it is terminal or was deleted by force. allocatable: how many devices of each resource
+    the node has in all; a pod stays Pending until its requests fit beside those of the others. None: everything fits.
+    output: gets each line that a container writes. folder: the state's `brokers`, where each pod has its record; several nodes
+    of one machine may share it. log_directory: where the output of containers goes, two bounded files for each; `logs` beside
+    the folder if not said.
     """
 
     def __init__(
         self,
-        store: MemoryStore,
+        store: LocalStore,
         node: NodeName,
         *,
         clock: Clock,
+        folder: Path,
         admit: Admit,
         ended: Callable[[PodToAdmit], None] = _ignore_end,
         allocatable: Callable[[], Mapping[ResourceName, int]] | None = None,
@@ -49,14 +57,20 @@ class NodeRunner:
         """Nothing happens before `run`."""
         self._store = store
         self._node = node
-        self._around: Final = Surroundings(store, clock, admit, ended, output, log_directory)
+        # Absolute and without links: the processes carry this path as a mark by which all of them are found.
+        folder = folder.resolve()
+        self._around: Final = Surroundings(store, clock, admit, ended, folder, log_directory or folder.with_name("logs"), output)
         self._allocatable = allocatable
         self._pods: dict[str, Pod] = {}
         self._runs: dict[str, PodRun] = {}
         self._group: asyncio.TaskGroup | None = None
 
+    def adopted(self) -> tuple[PodToAdmit, ...]:
+        """List the pods that a former program admitted on this node and whose end was not told yet; their devices are in use."""
+        return tuple(PodToAdmit.of(record.pod) for _, record in records(self._around.folder) if record.pod.node == self._node)
+
     async def run(self) -> None:
-        """Run the node's pods until cancelled; then all their processes are killed before it returns."""
+        """Run the node's pods until cancelled. Their processes go on then: see `stop_all`."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             async for event in self._store.watch_pods(self._node):
@@ -88,6 +102,10 @@ class NodeRunner:
             self._lose(uid)
         for pod in present.values():
             self._see(pod)
+        for _, record in records(self._around.folder):
+            pod = record.pod
+            if pod.node == self._node and pod.metadata.uid not in present and pod.metadata.uid not in self._runs:
+                self._start(pod, forgotten=True)
 
     def _see(self, pod: Pod) -> None:
         uid = pod.metadata.uid
@@ -97,7 +115,7 @@ class NodeRunner:
         if run is not None:
             if pod.metadata.deleting:
                 run.stop(pod.grace)
-        elif pod.bound and (pod.metadata.deleting or not pod.phase.terminal):
+        elif pod.bound and (pod.metadata.deleting or not pod.phase.terminal or read_record(self._around.folder / uid)):
             self._start(pod)
 
     def _lose(self, uid: str) -> None:
@@ -106,26 +124,35 @@ class NodeRunner:
         if run is not None:
             run.force()
 
-    def _start(self, pod: Pod) -> None:
+    def _start(self, pod: Pod, *, forgotten: bool = False) -> None:
         if self._group is not None:
             run = self._runs[pod.metadata.uid] = PodRun(pod, self._around)
-            self._group.create_task(self._live(pod, run))
+            self._group.create_task(self._live(pod, run, forgotten=forgotten))
 
-    async def _live(self, pod: Pod, run: PodRun) -> None:
+    async def _live(self, pod: Pod, run: PodRun, *, forgotten: bool) -> None:
         try:
-            if pod.metadata.deleting or pod.phase is not Phase.PENDING:
-                await self._bury(pod)
+            if forgotten:
+                await run.end_forgotten()
+            elif pod.phase.terminal:
+                await run.end_finished()
+            elif run.recorded:
+                if pod.metadata.deleting:
+                    run.stop(pod.grace)
+                await run.run()
+            elif pod.metadata.deleting or pod.phase is not Phase.PENDING:
+                await self._bury(pod, run)
             elif await self._store.change_pod(pod, partial(evolve, bound=True)) is not None:
                 await run.run()
         finally:
             del self._runs[pod.metadata.uid]
 
-    async def _bury(self, pod: Pod) -> None:
-        """End a pod that has no processes here: a former runner had them, and they ended with it."""
+    async def _bury(self, pod: Pod, run: PodRun) -> None:
+        """End a pod that was running by all accounts, but of which there is no record."""
+        await run.forget()
         if not pod.phase.terminal:
-            message = "its processes ended with the program that ran them"
+            message = "the record of its processes is lost, and they were ended"
             now = self._around.clock.wall()
-            await self._store.change_pod(pod, partial(evolve, phase=Phase.FAILED, reason="RunnerEnded", message=message, finished=now))
+            await self._store.change_pod(pod, partial(evolve, phase=Phase.FAILED, reason="RecordLost", message=message, finished=now))
         if pod.metadata.deleting:
             await self._store.remove_pod(pod)
 

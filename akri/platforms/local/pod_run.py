@@ -1,29 +1,37 @@
 """The life of one pod on one node: admission, init containers in order, main containers side by side, and its end.
 
-What a kubelet does with a container runtime is done here with child processes.
+What a kubelet does with a container runtime is done here with supervised processes. They outlive this program: a pod with a
+record is taken up where a former program left it, and is not admitted again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import shutil
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
+from akri.core.codec import print_instance
 from akri.core.device import DeviceNode, Mount
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
+from akri.core.metadata import JsonObject
 from akri.core.reports import Event, Reason
-from akri.platforms.local.logs import BoundedFile, Lines
-from akri.platforms.local.memory import MemoryStore
+from akri.platforms.local.container_records import Alive
+from akri.platforms.local.container_run import ContainerPlan, ContainerRun, Outcome, end_gracefully
+from akri.platforms.local.host_processes import end_marked
+from akri.platforms.local.logs import begin_log
 from akri.platforms.local.objects import Pod
-from akri.platforms.local.pod_spec import Container, containers, expanded, ignored_fields
-from akri.platforms.local.processes import ChildProcess, Command
+from akri.platforms.local.pod_records import PodRecord, read_record, write_record
+from akri.platforms.local.pod_spec import Container, containers, expanded, ignored_fields, restart_policy
+from akri.platforms.local.processes import Command
+from akri.platforms.local.store import LocalStore
+from akri.platforms.local.user_logs import log_path
 from akri.ports import Clock
 from akri.scheduling.model import Phase
 
@@ -31,6 +39,8 @@ __all__ = ["Admit", "Output", "PodRun", "PodToAdmit", "Surroundings", "no_output
 
 _T = TypeVar("_T")
 _FORCED_GRACE: Final = 2.0
+_LAST_WORDS: Final = 5.0
+_BACK_OFF: Final = "CrashLoopBackOff"
 
 
 @frozen
@@ -61,16 +71,17 @@ def no_output(_pod: ObjectKey, _container: str, _line: str) -> None:
 class Surroundings:
     """What the pods of a node share.
 
-    ended: called once for each pod that was admitted, when it is terminal or was deleted by force. log_directory: where
-    containers' outputs go, one bounded file each; None keeps none.
+    ended: called once for each pod that was admitted, when it is terminal or was deleted by force. folder: the state's `brokers`,
+    with a record for each pod. logs: where containers' outputs go.
     """
 
-    store: MemoryStore
+    store: LocalStore
     clock: Clock
     admit: Admit
     ended: Callable[[PodToAdmit], None]
+    folder: Path
+    logs: Path
     output: Output = no_output
-    log_directory: Path | None = None
     path: str = field(factory=lambda: os.environ.get("PATH", os.defpath))
 
 
@@ -86,16 +97,21 @@ class _Stopped(Exception):  # noqa: N818 - an end that was asked for is not an e
 
 
 class PodRun:
-    """One pod from its binding to its end. `run` returns when nothing of it is left."""
+    """One pod from its binding, or from its record, to its end. `run` returns when nothing of it is left.
+
+    When `run` is cancelled, the pod's processes go on, and the next one to be made for this pod takes them up.
+    """
 
     def __init__(self, pod: Pod, surroundings: Surroundings) -> None:
         """Nothing happens before `run`."""
         self._pod = pod
         self._around = surroundings
+        self._folder: Final = surroundings.folder / pod.metadata.uid
         self._stop = asyncio.Event()
         self._grace = pod.grace
         self._admitted = False
         self._forced = False
+        self._waiting: dict[str, str] = {}
 
     def stop(self, grace: float) -> None:
         """Ask it to end: SIGTERM to its containers, SIGKILL after `grace` seconds."""
@@ -110,54 +126,136 @@ class PodRun:
 
     async def run(self) -> None:
         """Live."""
-        for name in ignored_fields(self._pod.spec):
-            self._say(Reason.FIELD_IGNORED, f"spec.{name} is not honoured on this platform")
         end = await self._live()
-        if self._forced:
-            return
-        await self._report(_finished(end, self._around.clock.wall()))
+        if not self._forced:
+            await self._report(_finished(end, self._around.clock.wall()))
         self._tell_ended()
         if self._stop.is_set():
             await self._around.store.remove_pod(self._pod)
         elif end.phase is Phase.FAILED:
             self._say(Reason.BROKER_FAILED, f"{end.reason}: {end.message}" if end.reason else end.message)
+        await self.forget()
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it was admitted before, by this program or by a former one."""
+        return read_record(self._folder) is not None
+
+    async def end_finished(self) -> None:
+        """Do what a former program did not come to after it had reported the pod's end."""
+        self._admitted = self.recorded
+        self._tell_ended()
+        if self._pod.metadata.deleting:
+            await self._around.store.remove_pod(self._pod)
+        await self.forget()
+
+    async def end_forgotten(self) -> None:
+        """End what runs of a pod that the API has forgotten while no program was here."""
+        self._admitted = True
+        parts = containers(self._pod.spec)
+        self._grace = min(self._grace, _FORCED_GRACE)
+        await self._end(parts, {one.name: ContainerRun(self._plan(one, {})) for one in parts})
+        self._tell_ended()
+        await self.forget()
+
+    async def forget(self) -> None:
+        """End what may be left of the pod, and remove its record."""
+        await asyncio.to_thread(end_marked, self._folder)
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _live(self) -> _End:
+        record = read_record(self._folder)
+        self._admitted = record is not None
         try:
-            edits = await self._unless_stopped(self._admit())
+            edits = await self._unless_stopped(self._admit()) if record is None else record.edits
         except _Stopped:
             return _End(Phase.FAILED, "Terminated", "the pod was deleted before it started")
         except AkriError as error:
             return _End(Phase.FAILED, "UnexpectedAdmissionError", f"Pod was rejected: {error}")
         try:
-            async with _Children(self._around.clock) as children:
-                return await self._containers(children, edits)
+            if record is None:
+                await asyncio.to_thread(self._begin, edits)
+            return await self._containers(edits)
         except (AkriError, OSError) as error:
             return _End(Phase.FAILED, "StartError", str(error))
 
     async def _admit(self) -> Mapping[str, ContainerEdits]:
+        for name in ignored_fields(self._pod.spec):
+            self._say(Reason.FIELD_IGNORED, f"spec.{name} is not honoured on this platform")
         self._admitted = True
         return await self._around.admit(PodToAdmit.of(self._pod))
 
-    async def _containers(self, children: _Children, edits: Mapping[str, ContainerEdits]) -> _End:
+    def _begin(self, edits: Mapping[str, ContainerEdits]) -> None:
+        """Write down that the pod was admitted; from here on whoever comes later finds it."""
+        for container in containers(self._pod.spec):
+            begin_log(self._log(container))
+        write_record(self._folder, PodRecord(evolve(self._pod, bound=True), self._instance(), edits))
+
+    def _instance(self) -> JsonObject | None:
+        instance = None if self._pod.instance is None else self._around.store.instance(self._pod.instance)
+        return None if instance is None else print_instance(instance)
+
+    async def _containers(self, edits: Mapping[str, ContainerEdits]) -> _End:
+        parts = containers(self._pod.spec)
+        runs = {container.name: ContainerRun(self._plan(container, edits)) for container in parts}
+        tasks: dict[str, asyncio.Task[Outcome]] = {}
         try:
-            main: list[tuple[str, ChildProcess]] = []
-            for container in containers(self._pod.spec):
-                child = await children.start(self._command(container, edits), self._sink(container))
-                if container.init and not container.sidecar:
-                    code = await self._unless_stopped(child.wait())
-                    if code != 0:
-                        return _End(Phase.FAILED, "Error", f"init container {container.name} {_ending(code)}")
-                elif not container.init:
-                    main.append((container.name, child))
-            await self._report(_started(self._around.clock.wall()))
-            await self._unless_stopped(_all_ended(child for _, child in main))
-            await children.end(self._grace)
-        except _Stopped:
-            await children.end(self._grace)
-            return _End(Phase.FAILED, "Terminated", "the pod was deleted")
-        failures = [f"container {name} {_ending(code)}" for name, child in main if (code := await child.wait()) != 0]
+            try:
+                end = await self._in_order(parts, runs, tasks)
+            except _Stopped:
+                end = _End(Phase.FAILED, "Terminated", "the pod was deleted")
+            except (AkriError, OSError) as error:
+                end = _End(Phase.FAILED, "StartError", str(error))
+            await self._end(parts, runs)
+            if tasks:
+                await asyncio.wait(tasks.values(), timeout=_LAST_WORDS)
+            return end
+        finally:
+            # When this is cancelled, the processes go on.
+            for task in tasks.values():
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks.values())
+
+    async def _in_order(
+        self, parts: Sequence[Container], runs: Mapping[str, ContainerRun], tasks: dict[str, asyncio.Task[Outcome]]
+    ) -> _End:
+        begun = any(isinstance(runs[one.name].child.look(), Alive) for one in parts if not one.init)
+        for container in parts:
+            passing = container.init and not container.sidecar
+            if passing and begun:
+                continue
+            run = runs[container.name]
+            task = tasks[container.name] = asyncio.create_task(run.live())
+            await self._unless_stopped(_all_over([task]) if passing else _up_or_over(run, task))
+            if passing and task.result().code != 0:
+                return _End(Phase.FAILED, "Error", f"init container {container.name} {task.result().words}")
+        await self._report(_started(self._around.clock.wall()))
+        main = {one.name: tasks[one.name] for one in parts if not one.init}
+        await self._unless_stopped(_all_over(main.values()))
+        failures = [f"container {name} {outcome.words}" for name, task in main.items() if (outcome := task.result()).code != 0]
         return _End(Phase.FAILED, "Error", "; ".join(failures)) if failures else _End(Phase.SUCCEEDED, "Completed")
+
+    async def _end(self, parts: Sequence[Container], runs: Mapping[str, ContainerRun]) -> None:
+        """End the main containers, and then, with what is left of the grace, those that run beside them."""
+        for run in runs.values():
+            await run.retire()
+        grace = await end_gracefully([runs[one.name] for one in parts if not one.sidecar], self._grace, self._around.clock)
+        await end_gracefully([runs[one.name] for one in parts if one.sidecar], grace, self._around.clock)
+
+    def _plan(self, container: Container, edits: Mapping[str, ContainerEdits]) -> ContainerPlan:
+        key, output = self._pod.metadata.key, self._around.output
+        return ContainerPlan(
+            container.name,
+            folder=self._folder / container.name,
+            log=self._log(container),
+            policy=restart_policy(self._pod.spec, container),
+            clock=self._around.clock,
+            command=lambda: self._command(container, edits),
+            waiting=lambda outcome, seconds: self._wait(container.name, outcome, seconds),
+            line=None if output is no_output else lambda line: None if self._forced else output(key, container.name, line),
+            prepares=container.init and not container.sidecar,
+        )
 
     def _command(self, container: Container, edits: Mapping[str, ContainerEdits]) -> Command:
         given = edits.get(container.name, ContainerEdits())
@@ -166,14 +264,25 @@ class PodRun:
             self._say(Reason.FIELD_IGNORED, f"{what}: a process sees the paths of the host")
         environment = {"PATH": self._around.path, **given.environment, **container.environment}
         arguments = tuple(expanded(text, environment) for text in container.command)
-        return Command(f"spec.{container.place}.command", arguments, environment, container.working_directory)
+        command = Command(f"spec.{container.place}.command", arguments, environment, container.working_directory)
+        command.check()
+        return command
 
-    def _sink(self, container: Container) -> _Sink:
-        key = self._pod.metadata.key
-        directory = self._around.log_directory
-        name = f"{key.namespace}_{key.name}_{container.name}.log".replace("/", "_")
-        output = self._around.output
-        return _Sink(Lines(lambda line: output(key, container.name, line)), BoundedFile(directory / name) if directory else None)
+    async def _wait(self, name: str, outcome: Outcome | None, seconds: float) -> None:
+        """Say that a container waits for its next start, or (without an outcome) that it has it."""
+        before = dict(self._waiting)
+        if outcome is None:
+            self._waiting.pop(name, None)
+        else:
+            self._waiting[name] = f"container {name} {outcome.words}; it starts again {f'in {seconds:.0f} s' if seconds else 'at once'}"
+            if outcome.code != 0:
+                self._say(Reason.BROKER_BACK_OFF, self._waiting[name])
+        if before != self._waiting:
+            reason, message = (_BACK_OFF, "; ".join(self._waiting.values())) if self._waiting else ("", "")
+            await self._report(lambda pod: evolve(pod, reason=reason, message=message))
+
+    def _log(self, container: Container) -> Path:
+        return log_path(self._around.logs, self._pod.metadata.key, container.name)
 
     async def _unless_stopped(self, work: Awaitable[_T]) -> _T:
         """Wait for the work. Raises _Stopped, with the work cancelled, if the pod is asked to end first."""
@@ -201,66 +310,22 @@ class PodRun:
         self._around.store.emit(Event("Pod", self._pod.metadata.key, reason, message, warning=True))
 
 
-class _Sink:
-    """Where one container's output goes."""
-
-    def __init__(self, lines: Lines, file: BoundedFile | None) -> None:
-        self._lines = lines
-        self._file = file
-
-    def write(self, data: bytes) -> None:
-        self._lines.write(data)
-        if self._file is not None:
-            self._file.write(data)
-
-    def close(self) -> None:
-        self._lines.close()
-        if self._file is not None:
-            self._file.close()
+async def _up_or_over(run: ContainerRun, task: asyncio.Task[Outcome]) -> None:
+    """Wait until a container runs for the first time. Raises what its start raises."""
+    up = asyncio.ensure_future(run.up.wait())
+    try:
+        await asyncio.wait({up, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        up.cancel()
+    if task.done():
+        task.result()
 
 
-class _Children:
-    """The processes of one pod; none of them outlives the block, however it is left."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._children: list[ChildProcess] = []
-        self._sinks: list[_Sink] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        for child in self._children:
-            child.kill()
-        for child in self._children:
-            await child.close()
-        for sink in self._sinks:
-            sink.close()
-
-    async def start(self, command: Command, sink: _Sink) -> ChildProcess:
-        self._sinks.append(sink)
-        child = await ChildProcess.start(command, sink.write)
-        self._children.append(child)
-        return child
-
-    async def end(self, grace: float) -> None:
-        """SIGTERM to each, and SIGKILL to what is left after the grace."""
-        for child in self._children:
-            child.terminate()
-        ended = asyncio.create_task(_all_ended(self._children))
-        timer = asyncio.create_task(self._clock.sleep(grace))
-        try:
-            await asyncio.wait({ended, timer}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (ended, timer):
-                task.cancel()
-            await asyncio.wait({ended, timer})
-
-
-async def _all_ended(children: Iterable[ChildProcess]) -> None:
-    for child in children:
-        await child.wait()
+async def _all_over(tasks: Iterable[asyncio.Task[Outcome]]) -> None:
+    """Wait for all, but not on when one raises. Unlike with `gather`, they go on when this is cancelled."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()
 
 
 def _moved(edits: ContainerEdits) -> tuple[Mount | DeviceNode, ...]:
@@ -269,14 +334,9 @@ def _moved(edits: ContainerEdits) -> tuple[Mount | DeviceNode, ...]:
     return tuple(path for path in paths if path.container_path != path.host_path)
 
 
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    return f"was killed by {signal.Signals(-code).name}" if -code in set(signal.Signals) else f"was killed by signal {-code}"
-
-
 def _started(now: float) -> Callable[[Pod], Pod]:
-    return lambda pod: evolve(pod, phase=Phase.RUNNING, started=now)
+    """Say that it runs; one that did already keeps the time."""
+    return lambda pod: pod if pod.phase is Phase.RUNNING else evolve(pod, phase=Phase.RUNNING, started=now)
 
 
 def _finished(end: _End, now: float) -> Callable[[Pod], Pod]:

@@ -14,9 +14,10 @@ from attrs import field, frozen
 from akri.core.device import frozen_mapping
 from akri.core.ids import ResourceName
 from akri.core.metadata import Json, JsonObject
+from akri.platforms.local.restarts import RestartPolicy
 from akri.platforms.pod_requests import container_devices, json_object, json_objects
 
-__all__ = ["Container", "containers", "expanded", "grace_seconds", "ignored_fields", "whole_number"]
+__all__ = ["Container", "containers", "expanded", "grace_seconds", "ignored_fields", "restart_policy", "whole_number"]
 
 _HONOURED_OF_POD: Final = frozenset(
     {"affinity", "containers", "enableServiceLinks", "initContainers", "nodeName", "restartPolicy", "terminationGracePeriodSeconds"}
@@ -64,11 +65,18 @@ def grace_seconds(spec: JsonObject) -> float:
     return _DEFAULT_GRACE if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 else float(value)
 
 
+def restart_policy(spec: JsonObject, container: Container) -> RestartPolicy:
+    """Say when a container of the pod is started again: a sidecar always, an init container until it was successful once."""
+    if container.sidecar:
+        return RestartPolicy.ALWAYS
+    value = spec.get("restartPolicy", RestartPolicy.ALWAYS.value)
+    policy = next((policy for policy in RestartPolicy if policy.value == value), RestartPolicy.ALWAYS)
+    return RestartPolicy.ON_FAILURE if container.init and policy is RestartPolicy.ALWAYS else policy
+
+
 def ignored_fields(spec: JsonObject) -> tuple[str, ...]:
     """Name each field that is set and that this platform does not honour, as a path within the PodSpec."""
     ignored = [name for name in spec if name not in _HONOURED_OF_POD]
-    if spec.get("restartPolicy") not in {None, "Never"}:
-        ignored.append("restartPolicy")
     for place in ("initContainers", "containers"):
         for index, item in enumerate(json_objects(spec.get(place))):
             ignored.extend(f"{place}[{index}].{name}" for name in _ignored_of_container(item))

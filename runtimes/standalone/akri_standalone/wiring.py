@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from attrs import define, field
 
@@ -22,10 +23,14 @@ from akri.platforms.local.jobs import JobRunner
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner
 from akri.platforms.local.pod_run import Output, PodToAdmit, no_output
+from akri.platforms.local.stopping import stop_all
 from akri.ports import Clock
 from akri_standalone.settings import Settings
 
 __all__ = ["Machine"]
+
+_GRACE: Final = 5.0
+"""Seconds that brokers have to end in, when the machine does."""
 
 
 @define(eq=False)
@@ -70,6 +75,7 @@ class Machine:
             self.store,
             settings.node,
             clock=clock,
+            folder=settings.folder / "brokers",
             admit=self._admit,
             ended=lambda pod: self.manager.pod_ended(pod.uid),
             allocatable=self._allocatable,
@@ -80,6 +86,12 @@ class Machine:
     async def run(self) -> None:
         """Find devices and run brokers until cancelled."""
         self.settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            await self._run()
+        finally:
+            await stop_all(self.settings.folder, _GRACE)
+
+    async def _run(self) -> None:
         async with self.manager, self._registrations, asyncio.TaskGroup() as group:
             await self.store.register_node(self.settings.node)
             jobs = JobRunner(self.store, clock=self.clock)

@@ -1,132 +1,18 @@
-"""Brokers as real child processes: what they get, how they end, and that nothing of them stays behind."""
+"""Brokers as real processes: what they get, how they end, and that nothing of them stays behind."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from attrs import define, field
-
-from akri.clock import SystemClock
 from akri.core.device import DeviceNode, Mount
 from akri.core.edits import ContainerEdits
-from akri.core.errors import DeviceUnavailableError
-from akri.core.ids import NodeName, ObjectKey, ResourceName
+from akri.core.ids import ObjectKey
 from akri.core.metadata import Json, JsonObject
 from akri.core.reports import Reason
-from akri.platforms.local.memory import MemoryStore
-from akri.platforms.local.node_runner import NodeRunner, PodToAdmit
-from akri.platforms.local.objects import Pod
 from akri.scheduling.model import Phase
-
-NODE = NodeName("node-a")
-KEY = ObjectKey("default", "broker")
-RESOURCE = ResourceName("akri.sh/cam-8120fe")
-LIMIT = 20.0
-
-
-@define
-class Station:
-    """A store, one node's runner, and what the runner told."""
-
-    store: MemoryStore
-    edits: dict[str, ContainerEdits] = field(factory=dict[str, ContainerEdits])
-    rejection: str = ""
-    held: asyncio.Event | None = None
-    lines: list[str] = field(factory=list[str])
-    admitted: list[PodToAdmit] = field(factory=list[PodToAdmit])
-    ended: list[str] = field(factory=list[str])
-    allocatable: dict[ResourceName, int] | None = None
-
-    async def admit(self, pod: PodToAdmit) -> Mapping[str, ContainerEdits]:
-        self.admitted.append(pod)
-        if self.held is not None:
-            await self.held.wait()
-        if self.rejection:
-            raise DeviceUnavailableError(self.rejection)
-        return self.edits
-
-    def hear(self, _pod: ObjectKey, container: str, line: str) -> None:
-        self.lines.append(f"{container}: {line}")
-
-    async def until(self, condition: Callable[[Pod | None], bool], key: ObjectKey = KEY) -> Pod | None:
-        async with asyncio.timeout(LIMIT):
-            if condition(self.store.pod(key)):
-                return self.store.pod(key)
-            async for _ in self.store.watch_pods():
-                if condition(self.store.pod(key)):
-                    return self.store.pod(key)
-        raise AssertionError
-
-    async def phase(self, *phases: Phase) -> Pod:
-        pod = await self.until(lambda pod: pod is not None and pod.phase in phases)
-        assert pod is not None
-        return pod
-
-    async def heard(self, line: str) -> None:
-        await eventually(lambda: line in self.lines)
-
-    async def process_ids(self) -> list[int]:
-        """The ids that the container printed in its first line."""
-        await eventually(lambda: bool(self.lines))
-        return [int(text) for text in self.lines[0].removeprefix("main: ").split()]
-
-    def said(self, reason: Reason) -> list[str]:
-        return [event.message for event in self.store.events if event.reason is reason]
-
-
-@asynccontextmanager
-async def station(directory: Path | None = None, **settings: object) -> AsyncGenerator[Station]:
-    clock = SystemClock()
-    place = Station(MemoryStore(clock), **settings)  # type: ignore[arg-type]
-    await place.store.register_node(NODE)
-    runner = NodeRunner(
-        place.store,
-        NODE,
-        clock=clock,
-        admit=place.admit,
-        ended=lambda pod: place.ended.append(pod.uid),
-        allocatable=None if place.allocatable is None else lambda: place.allocatable or {},
-        output=place.hear,
-        log_directory=directory,
-    )
-    task = asyncio.create_task(runner.run())
-    try:
-        yield place
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def shell(script: str, name: str = "main", **fields: Json) -> JsonObject:
-    return {"name": name, "command": ["/bin/sh", "-c", script], **fields}
-
-
-def spec(*containers: JsonObject, **fields: Json) -> JsonObject:
-    return {"containers": containers, **fields}
-
-
-def alive(pid: int) -> bool:
-    with suppress(ProcessLookupError, FileNotFoundError):
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-        return state != "Z"
-    return False
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LIMIT):
-        while not condition():  # noqa: ASYNC110 - another process has no event that one could wait for
-            await asyncio.sleep(0.01)
-
-
-async def gone(pid: int) -> None:
-    await eventually(lambda: not alive(pid))
+from tests.integration.processes.station import KEY, RESOURCE, alive, eventually, gone, shell, spec, station
 
 
 async def test_a_pod_gets_its_own_environment_and_that_of_its_devices_and_nothing_else() -> None:
@@ -138,7 +24,18 @@ async def test_a_pod_gets_its_own_environment_and_that_of_its_devices_and_nothin
         assert pod.phase is Phase.SUCCEEDED
         seen = {line.removeprefix("main: ") for line in place.lines}
         assert {"CAMERA=rtsp://a", "BOTH=container", "OWN=1", "TWICE=11", f"PATH={os.environ['PATH']}"} <= seen
-        assert {line.partition("=")[0] for line in seen} <= {"CAMERA", "BOTH", "OWN", "TWICE", "PATH", "PWD", "SHLVL", "_", "OLDPWD"}
+        assert {line.partition("=")[0] for line in seen} <= {
+            "CAMERA",
+            "BOTH",
+            "OWN",
+            "TWICE",
+            "PATH",
+            "AKRI_CONTAINER",
+            "PWD",
+            "SHLVL",
+            "_",
+            "OLDPWD",
+        }
         assert place.ended == [pod.metadata.uid]
 
 
@@ -184,7 +81,7 @@ async def test_exit_codes_and_signals_are_told() -> None:
     async with station() as place:
         await place.store.create_pod(KEY, spec(shell("exit 7", "one"), shell("kill -TERM $$$$", "two"), shell("true", "three")))
         pod = await place.phase(Phase.FAILED)
-        assert pod.message == "container one ended with exit code 7; container two was killed by SIGTERM"
+        assert pod.message == "container one ended with exit code 7; container two ended with exit code 143 (SIGTERM)"
         assert place.said(Reason.BROKER_FAILED) == [f"Error: {pod.message}"]
 
 
@@ -220,7 +117,7 @@ async def test_what_is_not_honoured_is_said() -> None:
     nodes = (DeviceNode("/dev/camera", "/dev/video7"), DeviceNode("/dev/a", "/dev/a"))
     edits = {"main": ContainerEdits({}, (Mount("/inside", "/outside"), Mount("/same", "/same")), nodes)}
     async with station(edits=edits) as place:
-        await place.store.create_pod(KEY, spec(shell("true", livenessProbe={}), hostNetwork=True, restartPolicy="Never"))
+        await place.store.create_pod(KEY, spec(shell("true", livenessProbe={}), hostNetwork=True))
         await place.phase(Phase.SUCCEEDED)
         assert place.said(Reason.FIELD_IGNORED) == [
             "spec.containers[0].livenessProbe is not honoured on this platform",
@@ -245,11 +142,11 @@ async def test_what_ignores_sigterm_is_killed_after_the_grace_with_its_children(
     async with station() as place:
         script = "trap '' TERM; (trap '' TERM; sleep 1000) & echo $! $$$$; while :; do sleep 0.02; done"
         await place.store.create_pod(KEY, spec(shell(script), terminationGracePeriodSeconds=0.2))
-        pids = await place.process_ids()
+        child, main = await place.process_ids()
         await place.store.delete_pod(KEY)
         await place.until(lambda pod: pod is None)
-        for pid in pids:
-            await gone(pid)
+        assert not alive(main)
+        await gone(child)
 
 
 async def test_a_force_deleted_pod_is_gone_at_once_while_its_process_lives_on_a_little() -> None:
@@ -301,33 +198,6 @@ async def test_a_container_of_many_that_is_ended_is_told_with_the_pod() -> None:
         assert len(place.ended) == 1
 
 
-async def test_nothing_is_left_when_the_runner_stops() -> None:
-    async with station() as place:
-        await place.store.create_pod(KEY, spec(shell("trap '' TERM; sleep 1000 & echo $! $$$$; wait")))
-        pids = await place.process_ids()
-        assert all(alive(pid) for pid in pids)
-    for pid in pids:
-        await gone(pid)
-
-
-async def test_a_runner_that_starts_buries_the_pods_of_a_former_one() -> None:
-    clock = SystemClock()
-    place = Station(MemoryStore(clock))
-    await place.store.register_node(NODE)
-    for turn in range(2):
-        runner = NodeRunner(place.store, NODE, clock=clock, admit=place.admit, output=place.hear)
-        task = asyncio.create_task(runner.run())
-        if turn == 0:
-            await place.store.create_pod(KEY, spec(shell("sleep 1000")))
-            await place.phase(Phase.RUNNING)
-        else:
-            pod = await place.phase(Phase.FAILED)
-            assert pod.reason == "RunnerEnded"
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 async def test_a_pod_stays_pending_until_the_node_has_what_it_asks_for() -> None:
     async with station(allocatable={}) as place:
         asks: Json = {"limits": {RESOURCE: "1"}}
@@ -345,35 +215,10 @@ async def test_a_pod_stays_pending_until_the_node_has_what_it_asks_for() -> None
 
 
 async def test_output_goes_to_a_log_file_that_only_the_owner_reads(tmp_path: Path) -> None:
-    async with station(tmp_path / "logs") as place:
+    async with station(tmp_path) as place:
         await place.store.create_pod(KEY, spec(shell("echo out; echo err >&2; printf end")))
         await place.phase(Phase.SUCCEEDED)
         await place.heard("main: end")
         log = tmp_path / "logs" / "default_broker_main.log"
         assert log.read_text(encoding="utf-8") == "out\nerr\nend"
         assert log.stat().st_mode & 0o777 == 0o600
-
-
-async def test_brokers_die_with_a_program_that_is_killed(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import asyncio, os\n"
-        "from akri.platforms.local.processes import ChildProcess, Command\n"
-        "async def main():\n"
-        "    command = Command('spec', ('/bin/sh', '-c', \"trap '' TERM; sleep 1000 & echo $! $$; wait\"), {'PATH': os.environ['PATH']})\n"
-        "    child = await ChildProcess.start(command, lambda data: os.write(1, data))\n"
-        "    await child.wait()\n"
-        "asyncio.run(main())\n",
-        encoding="utf-8",
-    )
-    root = str(Path(__file__).parents[3])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(program), stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}
-    )
-    assert process.stdout is not None
-    pids = [int(text) for text in (await asyncio.wait_for(process.stdout.readline(), LIMIT)).split()]
-    assert all(alive(pid) for pid in pids)
-    process.kill()
-    await process.wait()
-    for pid in pids:
-        await gone(pid)

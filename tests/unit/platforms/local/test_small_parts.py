@@ -10,7 +10,7 @@ from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.metadata import Json, JsonObject, ObjectMeta
 from akri.core.reports import Event, PastEvent, Reason
 from akri.platforms.local.events import EventLog
-from akri.platforms.local.logs import BoundedFile, Lines
+from akri.platforms.local.logs import Lines, Tail, begin_log
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import fitting
 from akri.platforms.local.objects import Pod
@@ -48,15 +48,36 @@ def test_lines_are_cut_at_their_ends_and_where_they_are_too_long() -> None:
     assert [len(line) for line in heard[4:]] == [8192, 8192, 20000 - 2 * 8192]
 
 
-def test_a_log_file_keeps_one_predecessor_and_no_more(tmp_path: Path) -> None:
+def test_a_log_that_begins_anew_keeps_one_predecessor_and_only_the_owner_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "a.log"
-    log = BoundedFile(path, limit=10)
-    for piece in (b"12345", b"67890", b"abcde", b"x" * 25):
-        log.write(piece)
-    log.close()
-    assert (path.read_bytes(), path.with_name("a.log.1").read_bytes()) == (b"x" * 10, b"abcde")
-    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+    for text in (b"one", b"two", b""):
+        begin_log(path)
+        assert path.read_bytes() == b""
+        path.write_bytes(text)
+    begin_log(path)
+    assert (path.read_bytes(), path.with_name("a.log.1").read_bytes()) == (b"", b"two")
+    assert path.stat().st_mode & 0o777 == 0o600
     assert len(list(path.parent.iterdir())) == 2
+
+
+def test_a_log_is_followed_from_its_end_on_over_rotation_and_truncation(tmp_path: Path) -> None:
+    path, heard = tmp_path / "a.log", list[str]()
+    Tail(path, Lines(heard.append)).close()
+    path.write_bytes(b"before\n")
+    tail = Tail(path, Lines(heard.append))
+    tail.read()
+    with path.open("ab") as file:
+        file.write(b"one\ntw")
+    tail.read()
+    with path.open("ab") as file:
+        file.write(b"o\n")
+    path.replace(tmp_path / "a.log.1")
+    tail.read()
+    path.write_bytes(b"three\nand more than will be there\n")
+    tail.read()
+    path.write_bytes(b"four\nend")
+    tail.close()
+    assert heard == ["one", "two", "three", "and more than will be there", "four", "end"]
 
 
 def test_repeated_events_are_dropped_and_old_ones_forgotten() -> None:

@@ -1,0 +1,113 @@
+"""Brokers outlive the program that started them: the next one adopts what runs and learns what ended, and nothing runs twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from akri.core.edits import ContainerEdits
+from akri.core.ids import ObjectKey
+from akri.platforms.local.stopping import running_containers, stop_all
+from akri.scheduling.model import Phase
+from tests.integration.processes.station import KEY, alive, eventually, gone, marked, new_station, running, shell, spec
+
+SLEEPER = "echo $$$$; while :; do sleep 0.05; done"
+
+
+async def test_a_broker_outlives_its_runner_and_is_adopted_with_all_that_follows(tmp_path: Path) -> None:
+    place = await new_station()
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell("trap 'echo bye; exit 3' TERM; " + SLEEPER)))
+        [pid] = await place.process_ids()
+        await place.phase(Phase.RUNNING)
+    assert alive(pid)
+    assert len(running_containers(tmp_path)) == 1
+    async with running(place, tmp_path) as runner:
+        assert [pod.key for pod in runner.adopted()] == [KEY]
+        await asyncio.sleep(0.3)
+        assert (len(place.admitted), place.ended) == (1, [])
+        await place.store.delete_pod(KEY)
+        await place.until(lambda pod: pod is None)
+        assert place.lines == [f"main: {pid}", "main: bye"]
+        assert not alive(pid)
+        assert len(place.ended) == 1
+        await eventually(lambda: list((tmp_path / "brokers").iterdir()) == [])
+
+
+async def test_an_exit_code_is_learned_though_nobody_was_there(tmp_path: Path) -> None:
+    place = await new_station()
+    mark = tmp_path / "go"
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell(f"echo $$$$; while [ ! -e {mark} ]; do sleep 0.02; done; exit 7")))
+        [pid] = await place.process_ids()
+        await place.phase(Phase.RUNNING)
+    mark.touch()
+    await gone(pid)
+    await eventually(lambda: not running_containers(tmp_path))
+    async with running(place, tmp_path):
+        pod = await place.phase(Phase.FAILED)
+        assert pod.message == "container main ended with exit code 7"
+        assert len(place.admitted) == len(place.ended) == 1
+
+
+async def test_a_pod_that_was_deleted_meanwhile_is_ended(tmp_path: Path) -> None:
+    place = await new_station()
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell(SLEEPER)))
+        [pid] = await place.process_ids()
+        await place.phase(Phase.RUNNING)
+    await place.store.delete_pod(KEY)
+    assert alive(pid)
+    async with running(place, tmp_path):
+        await place.until(lambda pod: pod is None)
+        await gone(pid)
+        assert len(place.ended) == 1
+
+
+async def test_a_pod_that_the_store_has_forgotten_is_ended(tmp_path: Path) -> None:
+    place = await new_station()
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell(SLEEPER)))
+        [pid] = await place.process_ids()
+        await place.phase(Phase.RUNNING)
+    await place.store.delete_pod(KEY, force=True)
+    async with running(place, tmp_path) as runner:
+        assert len(runner.adopted()) == 1
+        await gone(pid)
+        await eventually(lambda: len(place.ended) == 1)
+        await eventually(lambda: runner.adopted() == ())
+
+
+async def test_a_broker_that_fails_is_started_again_with_the_same_devices_and_by_the_next_program_as_well(tmp_path: Path) -> None:
+    place = await new_station(edits={"main": ContainerEdits({"CAMERA": "rtsp://a"})})
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell("echo $$$$ $CAMERA; exec sleep 1000"), restartPolicy="Always"))
+        await eventually(lambda: len(place.lines) == 1)
+        os.kill(int(place.lines[0].split()[1]), signal.SIGKILL)
+        await eventually(lambda: len(place.lines) == 2)
+        pid = int(place.lines[1].split()[1])
+    os.kill(pid, signal.SIGKILL)
+    async with running(place, tmp_path):
+        pod = await place.until(lambda pod: pod is not None and pod.reason == "CrashLoopBackOff")
+        assert pod is not None
+        assert pod.phase is Phase.RUNNING
+        assert pod.message.startswith("container main ended with exit code 137 (SIGKILL); it starts again in ")
+    assert {line.split()[2] for line in place.lines} == {"rtsp://a"}
+    assert len(place.admitted) == 1
+    await stop_all(tmp_path, 0)
+
+
+async def test_one_call_ends_all_brokers_of_a_folder_and_all_that_they_started(tmp_path: Path) -> None:
+    place = await new_station()
+    script = "trap '' TERM; setsid sleep 1000 & (setsid sleep 1000 &); echo $! $$$$; while :; do sleep 0.02; done"
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell(script)))
+        await place.store.create_pod(ObjectKey("default", "other"), spec(shell("exec sleep 1000", "quiet")))
+        pids = await place.process_ids()
+        await eventually(lambda: len(running_containers(tmp_path)) == 2)
+    assert await stop_all(tmp_path, 0.2) == 2
+    assert not [pid for pid in pids if alive(pid)]
+    assert await stop_all(tmp_path, 0.2) == 0
+    assert marked(tmp_path) == []
