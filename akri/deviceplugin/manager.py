@@ -355,5 +355,9 @@ async def _serve_at(path: Path, methods: Mapping[str, MethodHandler]) -> aio.Ser
     hidden = _hidden(path)
     hidden.unlink(missing_ok=True)
     server = await serve(hidden, methods)
-    hidden.replace(path)
+    try:
+        hidden.replace(path)
+    except OSError:
+        await server.stop(None)  # left to itself it would end later, and take the file of the next one with it
+        raise
     return server
