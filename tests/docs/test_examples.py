@@ -50,8 +50,10 @@ def test_right_examples_pass(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "```env\nNAME=ann\n```\n\n```python\n# greet.py\nimport os\nprint('hello', os.environ.get('NAME'))\n```\n\n"
-        "```text\nhello ann\n```\n\n```console\n$ python greet.py\nhello None\n$ echo 1 2 3; exit 4  # exit 4\n1 ... 3\n```\n",
+        "```text\nhello ann\n```\n\n```console\n$ python greet.py | tee said\nhello None\n$ echo 1 2 3; exit 4  # exit 4\n1 ... 3\n```\n",
         encoding="utf-8",
     )
 
     run_page(page, tmp_path)
+
+    assert (tmp_path / "said").read_text(encoding="utf-8") == "hello None\n"

@@ -242,6 +242,8 @@ async def test_a_socket_that_takes_connections_and_says_nothing_is_reported(fold
             await node.store.apply(configuration())
             await node.until(lambda: bool(node.reports()) and "no answer since it was asked at" in node.reports()[0].message)
             await node.until(lambda: "UNAVAILABLE" in node.problems() or "Unavailable" in node.problems())
+            (report,) = node.reports()
+            assert (report.answered_at, report.devices, node.ids()) == (0.0, 0, [])
 
 
 async def test_a_handler_that_floods_is_held_up_and_its_last_word_counts(folder: Path) -> None:

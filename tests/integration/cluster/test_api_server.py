@@ -78,12 +78,15 @@ async def test_owned_objects_go_with_their_owner(api_server: ApiServer, admin: A
     owned = config_map("owned", namespace)
     owned["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}]
     await admin.create(owned)
+    await admin.create(config_map("free", namespace))
     await admin.delete(owner)
 
     async def gone() -> bool:
         return await admin.find(owned) is None
 
     await eventually(gone, seconds=20, what="the owned ConfigMap to be collected")
+    left = {item["metadata"]["name"] for item in await admin.list(f"/api/v1/namespaces/{namespace}/configmaps")}
+    assert left & {"owner", "owned", "free"} == {"free"}
 
 
 async def test_data_survives_restarts_and_kills(fresh_api_server: ApiServer) -> None:

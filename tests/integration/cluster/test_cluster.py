@@ -30,20 +30,23 @@ async def is_ready(admin: Admin, node: str) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-async def runs_a_pod(cluster: Cluster, name: str, node: str | None = None) -> None:
+async def runs_a_pod(cluster: Cluster, name: str, node: str | None = None) -> str:
+    """Wait until a pod of this name runs, and delete it; the node that it ran on."""
     async with cluster.admin() as admin:
         await admin.create(pod(name, node))
         await eventually(partial(in_phase, admin, name, "Running"), seconds=30, what=f"pod {name} to run")
+        ran = await admin.get(f"/api/v1/namespaces/default/pods/{name}")
         await admin.delete(pod(name), grace=0)
+        return str(ran["spec"]["nodeName"])
 
 
 async def test_scheduler_places_a_pod(cluster: Cluster) -> None:
-    await runs_a_pod(cluster, "placed")
+    assert await runs_a_pod(cluster, "placed") in {"node-a", "node-b"}
 
 
 @pytest.mark.parametrize("node", ["node-a", "node-b"])
 async def test_each_node_runs_a_pod(cluster: Cluster, node: str) -> None:
-    await runs_a_pod(cluster, f"on-{node}", node)
+    assert await runs_a_pod(cluster, f"on-{node}", node) == node
 
 
 @pytest.mark.parametrize("name", ["kube-scheduler", "kube-controller-manager"])
@@ -51,7 +54,7 @@ async def test_killed_part_of_the_control_plane_comes_back(cluster: Cluster, nam
     await cluster.part(name).kill()
     assert not cluster.part(name).alive
     await cluster.api_server.start_part(name)
-    await runs_a_pod(cluster, f"after-{name}")
+    assert await runs_a_pod(cluster, f"after-{name}") in {"node-a", "node-b"}
 
 
 @pytest.mark.parametrize("name", ["kubelet", "containerd"])
@@ -61,7 +64,7 @@ async def test_killed_part_of_a_node_comes_back(cluster: Cluster, name: str) -> 
         await eventually(partial(in_phase, admin, f"through-{name}", "Running"), seconds=30, what="the pod to run")
         await cluster.part(f"node-a/{name}").kill()
         cluster.part(f"node-a/{name}").start()
-        await runs_a_pod(cluster, f"after-{name}", "node-a")
+        assert await runs_a_pod(cluster, f"after-{name}", "node-a") == "node-a"
         found = await admin.get(f"/api/v1/namespaces/default/pods/through-{name}")
         assert found["status"]["containerStatuses"][0]["restartCount"] == 0
         await admin.delete(pod(f"through-{name}"), grace=0)
@@ -92,7 +95,7 @@ async def test_rebooted_node_returns(fresh_cluster: Cluster) -> None:
 
         await eventually(booted_anew, seconds=60, what="node-b to report another boot")
     await fresh_cluster.ready()
-    await runs_a_pod(fresh_cluster, "after-reboot", "node-b")
+    assert await runs_a_pod(fresh_cluster, "after-reboot", "node-b") == "node-b"
 
 
 @pytest.mark.timeout(120)
@@ -100,4 +103,4 @@ async def test_whole_control_plane_comes_back_after_a_kill(fresh_cluster: Cluste
     for name in ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler"):
         await fresh_cluster.part(name).kill()
     await fresh_cluster.start()
-    await runs_a_pod(fresh_cluster, "after-all")
+    assert await runs_a_pod(fresh_cluster, "after-all") in {"node-a", "node-b"}

@@ -69,6 +69,7 @@ async def test_a_slow_registration_holds_up_nobody_else(fake: FakeKubelet, agent
     await fake.run(pod("broker", {"main": {CAMERA: 1}}))
     agent.offer(CAMERA, devices("a"))
     await fake.shows(CAMERA, capacity=1, allocatable=1)
+    assert set(fake.manager.resources) == {CAMERA}
     fake.faults.registrations.set()
     await fake.shows("akri.sh/late", capacity=1, allocatable=1)
 
@@ -160,6 +161,7 @@ async def test_a_kubelet_that_is_away_for_long_finds_everything_when_it_is_back(
     agent.offer(CAMERA, devices("a", "b", "c"))
     await fake.manager.start()
     await fake.shows(CAMERA, capacity=3, allocatable=3)
+    assert agent.host.streaming == {CAMERA}
 
 
 async def test_a_connection_that_is_cut_during_allocate_fails_the_pod_but_not_the_claim(fake: FakeKubelet, agent: Agent) -> None:

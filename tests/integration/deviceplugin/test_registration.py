@@ -50,6 +50,8 @@ async def test_names_at_the_limit_are_taken(kubelet: Driver) -> None:
         plugin.lists = [wire.write_device_list({})]
         for name in ("akri.sh/" + "a" * 63, "a" * 63 + "." + "b" * 61 + ".sh/A_.-9", "x.requests.sh/requests."):
             await plugin.register(name.rstrip("."))
+        await until(lambda: plugin.streams == 3)
+        assert plugin.streams == 3
 
 
 async def test_an_endpoint_that_nobody_serves_is_refused(kubelet: Driver) -> None:
@@ -200,7 +202,7 @@ async def test_a_plugin_that_registers_twice_is_streamed_from_twice(kubelet: Dri
         await until(lambda: plugin.streams == 2)
         await kubelet.shows(RAW, capacity=1, allocatable=1)
         plugin.allocate = answer(A="a")
-        await kubelet.run(pod("broker", {"main": {RAW: 1}}))
+        assert await kubelet.run(pod("broker", {"main": {RAW: 1}})) == {"main": {"A": "a"}}
 
 
 async def test_a_plugin_that_ended_its_stream_is_not_dialled_again(kubelet: Driver) -> None:
