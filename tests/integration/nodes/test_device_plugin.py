@@ -51,6 +51,12 @@ async def _until_allocatable(admin: Admin, node: Node, count: int, resource: Res
     await eventually(so, seconds=60, what=f"{node.name} to offer {count} of {resource}")
 
 
+async def _users(node: Node) -> dict[str, str]:
+    """Which pod has which camera."""
+    listing = await PodResourcesClient(node.pod_resources_socket, SystemClock()).list()
+    return {device: key.name for device, key in listing.users[_CAMERA].items()}
+
+
 async def _until_watched(agent: PluginHost, resource: ResourceName) -> None:
     async def so() -> bool:
         return resource in agent.streaming
@@ -69,9 +75,7 @@ async def test_pod_gets_the_environment_of_its_device(cluster: Cluster) -> None:
             return await logs(admin, made) == "CAMERA is akri.sh/camera: cam-0,cam-1\n"
 
         await eventually(written, seconds=10, what="the environment to be printed")
-        listing = await PodResourcesClient(node.pod_resources_socket, SystemClock()).list()
-        users = {device: key.name for device, key in listing.users[_CAMERA].items()}
-        assert users == dict.fromkeys(("cam-0", "cam-1"), made["metadata"]["name"])
+        assert await _users(node) == dict.fromkeys(("cam-0", "cam-1"), made["metadata"]["name"])
 
 
 @pytest.mark.parametrize("how", ["stop", "kill", "reboot"])
@@ -95,7 +99,8 @@ async def test_devices_return_after_the_kubelet(cluster: Cluster, how: str) -> N
         await _until_allocatable(admin, node, 1)
         # A pod in the first list that a started kubelet gets may be refused: only after that list does it forget what ended pods held.
         await pods.run(node.name)
-        await pods.run(node.name, resources={_CAMERA: 1})
+        made = await pods.run(node.name, resources={_CAMERA: 1})
+        assert await _users(node) == {"cam-0": made["metadata"]["name"]}
 
 
 @pytest.mark.parametrize("held", [True, False])

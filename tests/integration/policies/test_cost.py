@@ -15,7 +15,7 @@ from akri.core.device import MAXIMUM_PROPERTIES, MAXIMUM_TEXT
 from tests.cluster.admin import Manifest, RequestError
 from tests.integration.policies.attempts import Attempt
 from tests.integration.policies.edits import add_key, annotate, drop_key, fence, meta, spec, use
-from tests.integration.policies.objects import created, edited, owner, together
+from tests.integration.policies.objects import FENCE, created, edited, owner, together
 from tests.integration.policies.sending import Agents, Way, content, new_name
 
 CONFIGURATION: Final = "c" * 54
@@ -106,7 +106,8 @@ async def test_a_fence_beside_many_annotations(agents: Agents) -> None:
     instance["metadata"]["annotations"] |= {f"a{index}": "x" for index in range(5_000)}
     before = await agents.store(instance)
     attempt = Attempt("", ME, fence("1"))
-    await agents.write(attempt, Way.JSON, before, edited(before, attempt.edit))
+    stored = await agents.write(attempt, Way.JSON, before, edited(before, attempt.edit))
+    assert stored["metadata"]["annotations"] == {**before["metadata"]["annotations"], FENCE: "1"}
 
 
 async def test_the_largest_instance_is_created_and_deleted(agents: Agents) -> None:
