@@ -131,6 +131,8 @@ async def test_it_registers_with_each_new_agent() -> None:
         await asyncio.sleep(1)
         await agent.start()
         await agent.registered("debugEcho", times=4, within=5)
+        async with agent.asking("debugEcho", ECHO) as answers:
+            assert len((await anext(answers)).devices) == 2
 
 
 def replace(files: TlsFiles, new: TlsFiles) -> None:
