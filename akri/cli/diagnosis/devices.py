@@ -55,7 +55,7 @@ def gone(scope: Scope, sight: Sight) -> Iterator[Finding]:
     last = told[-1] if told else None
     words = "nobody says why" if last is None else f"{last.event.message}, {when(last.at, sight.now)}"
     about = (
-        "the name of its Configuration"
+        "akri explain CONFIGURATION"
         if scope.configuration is None
         else sight.where.command("explain", scope.configuration.key.name, scope.key)
     )

@@ -13,7 +13,7 @@ from akri.core.ids import NodeName, ObjectKey
 from akri.core.reports import PastEvent, Reason
 from akri.core.slots import SlotTable
 from akri.core.usage import holder_node
-from akri.scheduling.model import NodeState
+from akri.scheduling.model import NodeState, Phase
 
 __all__ = ["nodes"]
 
@@ -44,12 +44,14 @@ def nodes(scope: Scope, sight: Sight) -> Iterator[Finding]:
 
 
 def _bound(scope: Scope) -> frozenset[NodeName]:
-    """Nodes that see a device, hold a slot or run a broker of the scope."""
-    seeing = (node for one in scope.instances for node in one.nodes)
-    holding = (node for one in scope.instances for node in SlotTable.read(one, NodeName("")).nodes_holding())
-    running = (pod.node for pod in scope.pods)
-    reporting = (report.node for report in scope.reports)
-    return frozenset(node for several in (seeing, holding, running, reporting) for node in several if node)
+    """Nodes that see a device, hold a slot or run a broker of the scope; for a broker its own, and those that hold what it waits for."""
+    seeing = {node for one in scope.instances for node in one.nodes}
+    holding = {node for one in scope.instances for node in SlotTable.read(one, NodeName("")).nodes_holding()}
+    running = {pod.node for pod in scope.pods}
+    if scope.kind == "Pod":
+        waiting = any(pod.phase is Phase.PENDING for pod in scope.pods)
+        return frozenset((running | holding if waiting else running) - {NodeName("")})
+    return frozenset((seeing | holding | running | {report.node for report in scope.reports}) - {NodeName("")})
 
 
 def _left(scope: Scope, sight: Sight) -> frozenset[NodeName]:
