@@ -25,7 +25,7 @@ print(build.program(lambda line: print(line, flush=True)), flush=True)
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small Go module in the place of the large one, and a cache of its own."""
+    """A small Go module in the place of the large one, and a cache of its own; what builds it is what always does."""
     folder = tmp_path / "source"
     folder.mkdir()
     (folder / "go.mod").write_text("module example.com/small\n\ngo 1.21\n", encoding="utf-8")
