@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Final, Protocol
 
 from akri.core.ids import ObjectKey
@@ -80,6 +80,13 @@ class EventLog:
         self._added += 1
         for wake in self._waiting:
             wake.set()
+
+    def merge(self, events: Iterable[PastEvent]) -> None:
+        """Keep those events that are not kept already."""
+        kept = set(self._events)
+        for past in events:
+            if past not in kept:
+                self.append(past)
 
     async def follow(self) -> AsyncIterator[PastEvent]:
         """Give the events that are kept and then each new one. Who reads too slowly misses the oldest."""

@@ -32,6 +32,7 @@ class Tables:
 
     def __init__(self, rows: AllRows, events: EventRows, identities: Identities) -> None:
         """Work on these rows."""
+        self.rows = rows
         self.identities = identities
         self.configurations = rows.configurations
         self.statuses = rows.statuses

@@ -2,6 +2,7 @@
 
 Each change of an object replaces its row under a new revision, so that what is new since a revision is one walk along the
 primary key. Deletions leave a tombstone with the last state; only so many are kept, and who was away for longer reads everything.
+Each row carries a checksum, since SQLite notices damage only to what it needs itself.
 """
 
 from __future__ import annotations
@@ -12,29 +13,48 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
+from zlib import crc32
 
-from attrs import frozen
+from attrs import astuple, frozen
 
-__all__ = ["KEPT_TOMBSTONES", "EventRow", "GoneRow", "News", "ObjectRow", "StoreFile"]
+__all__ = ["KEPT_TOMBSTONES", "VERSION", "DamagedError", "EventRow", "GoneRow", "News", "ObjectRow", "StoreFile", "is_damage"]
 
 KEPT_TOMBSTONES: Final = 10_000
 """For so many revisions deletions can be read; a reader that is further behind reads everything."""
-_VERSION: Final = 1
+VERSION: Final = 2
+"""Version of the schema, in the file's `user_version` and in its counter: two that do not agree are damage."""
 _PATIENCE: Final = 5.0
 """Seconds for which a transaction waits for those of other processes."""
 _PAUSE: Final = 0.0004
+_CHECKPOINT_AFTER: Final = 200
+"""Commits of this process after which the log is put into the file, when nobody waits for it."""
+_CHECKPOINT_AT_ONCE: Final = 8_000
+"""Pages in the log after which SQLite does so in a commit."""
 _BUSY: Final = 5
+_DAMAGE: Final = frozenset({1, 11, 19, 20, 24, 26})
+"""Codes of SQLite: CORRUPT, FORMAT, NOTADB; and what our statements meet in a schema that is not ours: ERROR, CONSTRAINT, MISMATCH."""
 _SCHEMA: Final = (
-    "CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL) STRICT",
-    "INSERT INTO counter VALUES (0, 0)",
+    "CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL, version INTEGER NOT NULL) STRICT",
+    f"INSERT INTO counter VALUES (0, 0, {VERSION})",  # noqa: S608 - a constant
     """CREATE TABLE objects (
         revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL,
-        document TEXT NOT NULL, UNIQUE (kind, namespace, name)) STRICT""",
+        document TEXT NOT NULL, checksum INTEGER NOT NULL, UNIQUE (kind, namespace, name)) STRICT""",
     """CREATE TABLE tombstones (
         revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL,
-        last INTEGER NOT NULL, document TEXT NOT NULL) STRICT""",
-    "CREATE TABLE events (revision INTEGER PRIMARY KEY, document TEXT NOT NULL) STRICT",
+        last INTEGER NOT NULL, document TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT""",
+    "CREATE TABLE events (revision INTEGER PRIMARY KEY, document TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT",
+    f"PRAGMA user_version = {VERSION}",
 )
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """The file does not hold what was written to it."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is at fault, so that trying again does not help."""
+    code: object = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, DamagedError) or (isinstance(code, int) and code & 0xFF in _DAMAGE)
 
 
 @frozen
@@ -72,29 +92,63 @@ class EventRow:
 
 News: TypeAlias = ObjectRow | GoneRow | EventRow
 """Something that was stored after a certain revision."""
+_Value: TypeAlias = int | str
 
 
 class StoreFile:
-    """An open store. Raises sqlite3.Error; a transaction that failed is rolled back."""
+    """An open store of today's version. Raises sqlite3.Error; a transaction that failed is rolled back.
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, and make it where it is missing."""
-        self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    frozen: nothing on this disk can change, so that it is read as it is, without locks.
+    """
+
+    def __init__(self, path: Path, *, frozen: bool = False) -> None:
+        """Open a file that is there."""
+        how = "mode=ro&immutable=1" if frozen else "mode=rw"
+        self._connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        self._connection.text_factory = _text
         self._execute = self._connection.execute
         self._durable = False
-        self._execute("PRAGMA journal_mode = WAL")
-        self._execute("PRAGMA synchronous = NORMAL")
-        with self.transaction():
-            if self._number("PRAGMA user_version") == 0:
-                for statement in _SCHEMA:
-                    self._execute(statement)
-                self._execute(f"PRAGMA user_version = {_VERSION}")
-                self._execute("COMMIT")
-        self._execute("PRAGMA busy_timeout = 0")
+        self._commits = 0
+        try:
+            self._execute("PRAGMA synchronous = NORMAL")
+            self._execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_AT_ONCE}")
+            self.version = self._number("PRAGMA user_version")
+            self._execute("PRAGMA busy_timeout = 0")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @classmethod
+    def create(cls, path: Path) -> None:
+        """Make an empty store; there must be no such file. It is durable once this returned."""
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close it; the last one to do so puts everything into the one file."""
         self._connection.close()
+
+    def check(self) -> None:
+        """Look for damage in the whole file; raise DamagedError. Rows are looked at when they are read."""
+        with self.transaction(writing=False):
+            (found,) = cast("tuple[str]", self._execute("PRAGMA integrity_check(1)").fetchone())
+            if found != "ok":
+                raise DamagedError(found)
+            revision, version = cast("tuple[int, int]", self._execute("SELECT revision, version FROM counter").fetchone() or (0, 0))
+            newest = max(self._number(f"SELECT coalesce(max(revision), 0) FROM {table}") for table in ("objects", "tombstones", "events"))  # noqa: S608 - constants
+            if version != self.version or revision < newest:
+                message = f"its version is {self.version} or {version}, its last revision {newest} or {revision}"
+                raise DamagedError(message)
 
     @contextmanager
     def transaction(self, *, writing: bool = True, durable: bool = False) -> Generator[None]:
@@ -114,6 +168,20 @@ class StoreFile:
         """End the transaction; `revision` is the last that was given out in it."""
         self._execute("UPDATE counter SET revision = ?", (revision,))
         self._execute("COMMIT")
+        self._commits += 1
+
+    def tidy(self) -> None:
+        """Put the log into the file if it has grown; for a moment at which nobody waits."""
+        if self._commits >= _CHECKPOINT_AFTER:
+            self._commits = 0
+            self._execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def counted_version(self) -> int | None:
+        """Return the version that stands beside the counter; None where it cannot be read."""
+        try:
+            return self._number("SELECT version FROM counter")
+        except sqlite3.Error:
+            return None
 
     def revision(self) -> int:
         """Return the last revision that was given out."""
@@ -134,35 +202,45 @@ class StoreFile:
 
     def put(self, row: ObjectRow) -> None:
         """Store an object in place of the one of its name."""
-        values = (row.revision, row.kind, row.namespace, row.name, row.uid, row.document)
-        self._execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)", values)
+        values: tuple[_Value, ...] = astuple(row)
+        self._execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, _checksum(values)))
 
     def remove(self, row: GoneRow) -> None:
         """Delete an object, and say so to those who read what is new."""
         self._execute("DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?", (row.kind, row.namespace, row.name))
-        values = (row.revision, row.kind, row.namespace, row.name, row.uid, row.last, row.document)
-        self._execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        values: tuple[_Value, ...] = astuple(row)
+        self._execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, _checksum(values)))
         self._execute("DELETE FROM tombstones WHERE revision <= ?", (row.revision - KEPT_TOMBSTONES,))
 
     def add_event(self, row: EventRow, kept: int) -> None:
         """Store an event, and forget all but the last `kept`."""
-        self._execute("INSERT INTO events VALUES (?, ?)", (row.revision, row.document))
+        values: tuple[_Value, ...] = astuple(row)
+        self._execute("INSERT INTO events VALUES (?, ?, ?)", (*values, _checksum(values)))
         self._execute("DELETE FROM events WHERE revision <= (SELECT revision FROM events ORDER BY revision DESC LIMIT 1 OFFSET ?)", (kept,))
 
     def _objects(self, revision: int) -> list[ObjectRow]:
-        rows = self._execute("SELECT revision, kind, namespace, name, uid, document FROM objects WHERE revision > ?", (revision,))
-        return [ObjectRow(*row) for row in rows]
+        return [ObjectRow(*cast("tuple[int, str, str, str, str, str]", values)) for values in self._rows("objects", revision)]
 
     def _gone(self, revision: int) -> list[GoneRow]:
-        columns = "revision, kind, namespace, name, uid, last, document"
-        return [GoneRow(*row) for row in self._execute(f"SELECT {columns} FROM tombstones WHERE revision > ?", (revision,))]  # noqa: S608 - a constant
+        return [GoneRow(*cast("tuple[int, str, str, str, str, int, str]", values)) for values in self._rows("tombstones", revision)]
 
     def _events(self, revision: int) -> list[EventRow]:
-        return [EventRow(*row) for row in self._execute("SELECT revision, document FROM events WHERE revision > ?", (revision,))]
+        return [EventRow(*cast("tuple[int, str]", values)) for values in self._rows("events", revision)]
+
+    def _rows(self, table: Literal["objects", "tombstones", "events"], revision: int) -> Generator[tuple[_Value, ...]]:
+        rows = self._execute(f"SELECT * FROM {table} WHERE revision > ? ORDER BY revision", (revision,))  # noqa: S608 - a constant
+        for *values, checksum in cast("list[tuple[_Value, ...]]", rows.fetchall()):
+            if _checksum(values) != checksum:
+                message = f"a row of {table} is not as it was written: {values[:4]}"
+                raise DamagedError(message)
+            yield tuple(values)
 
     def _number(self, query: str) -> int:
-        (number,) = cast("tuple[int]", self._execute(query).fetchone())
-        return number
+        row = cast("tuple[object] | None", self._execute(query).fetchone())
+        if row is None or not isinstance(row[0], int):
+            message = f"{query} gives no number"
+            raise DamagedError(message)
+        return row[0]
 
     def _sync_writes(self, *, durable: bool) -> None:
         if durable != self._durable:
@@ -181,3 +259,11 @@ class StoreFile:
                 time.sleep(_PAUSE)
             else:
                 return
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="surrogateescape")
+
+
+def _checksum(values: tuple[_Value, ...] | list[_Value]) -> int:
+    return crc32(repr(tuple(values)).encode(errors="backslashreplace"))

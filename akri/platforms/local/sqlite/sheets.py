@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
@@ -20,11 +21,12 @@ from akri.core.reports import PastEvent
 from akri.platforms.local import documents
 from akri.platforms.local.collection import Collection
 from akri.platforms.local.documents import Form
-from akri.platforms.local.events import KEPT_EVENTS, EventLog, Repetitions
+from akri.platforms.local.events import KEPT_EVENTS, EventLog, EventRows, Repetitions
 from akri.platforms.local.identity import Identities
 from akri.platforms.local.kinds import Collections, configuration_uid, instance_owners, object_owners
-from akri.platforms.local.shelf import Entry, Shelf, no_owners
+from akri.platforms.local.shelf import Entry, Rows, Shelf, no_owners
 from akri.platforms.local.sqlite.file import EventRow, GoneRow, News, ObjectRow, StoreFile
+from akri.platforms.local.tables import Tables
 
 __all__ = ["Change", "EventSheet", "Sheet", "Sheets", "Tell"]
 
@@ -37,6 +39,11 @@ Tell: TypeAlias = Callable[[], None]
 
 class Change(Protocol):
     """Something that a step changed."""
+
+    @property
+    def about(self) -> tuple[str, ObjectKey]:
+        """Kind and key of what was changed."""
+        ...
 
     def write(self, file: StoreFile) -> None:
         """Write it to the file, in the transaction that is open."""
@@ -99,6 +106,11 @@ class Sheet(Generic[_T]):
         last = self._entry(ObjectRow(row.last, row.kind, row.namespace, row.name, row.uid, row.document))
         return lambda: self._end(ObjectKey(row.namespace, row.name), last, row.revision)
 
+    def copy_into(self, rows: Rows[_T]) -> None:
+        """Put all objects into other rows, as they are."""
+        for entry in self._shelf.entries():
+            rows.put(entry)
+
     def load(self, rows: Iterable[ObjectRow], revision: int) -> Tell:
         """Hold these objects and no other ones."""
         entries = [entry for entry in map(self._entry, rows) if entry is not None]
@@ -116,7 +128,7 @@ class Sheet(Generic[_T]):
     def _entry(self, row: ObjectRow) -> Entry[_T] | None:
         try:
             value = self._form.read(_parsed(row.document))
-        except (InvalidDocumentError, ValueError, RecursionError) as error:
+        except (InvalidDocumentError, TypeError, ValueError, RecursionError) as error:
             _LOG.error("a stored object cannot be read kind=%s name=%s/%s error=%s", row.kind, row.namespace, row.name, error)
             return None
         return Entry(ObjectKey(row.namespace, row.name), row.uid, row.revision, value)
@@ -129,6 +141,10 @@ class _Put(Generic[_T]):
     shown: Collection[_T]
     former: Entry[_T] | None
     entry: Entry[_T]
+
+    @property
+    def about(self) -> tuple[str, ObjectKey]:
+        return self.form.kind, self.entry.key
 
     def write(self, file: StoreFile) -> None:
         entry = self.entry
@@ -153,6 +169,10 @@ class _Removal(Generic[_T]):
     last: Entry[_T]
     revision: int
 
+    @property
+    def about(self) -> tuple[str, ObjectKey]:
+        return self.form.kind, self.last.key
+
     def write(self, file: StoreFile) -> None:
         last = self.last
         document = _text(self.form.write(last.value))
@@ -166,47 +186,78 @@ class _Removal(Generic[_T]):
 
 
 class EventSheet:
-    """The events. Of the copy only the last about each object is needed."""
+    """The events."""
 
     def __init__(self, shown: EventLog, journal: list[Change], identities: Identities) -> None:
-        """Begin empty."""
+        """Begin empty. shown: what the loop shows."""
         self._shown = shown
         self._journal = journal
         self._identities = identities
-        self._repetitions = Repetitions()
+        self._clear()
 
     def add(self, past: PastEvent) -> None:
         """Keep an event, unless it only repeats the last one about its object."""
         if not self._repetitions.repeats(past.event):
-            self._repetitions.hear(past.event)
-            self._journal.append(_NewEvent(self._shown, self._repetitions, self._identities.revision(), past))
+            self._keep(past)
+            self._journal.append(_NewEvent(self, self._identities.revision(), past))
+
+    def undo(self, past: PastEvent) -> None:
+        """Forget the event that was kept last."""
+        self._events.pop()
+        self._repetitions.forget(past.event)
+
+    def tell(self, past: PastEvent) -> None:
+        """Show an event on the loop."""
+        self._shown.append(past)
+
+    def copy_into(self, rows: EventRows) -> None:
+        """Put all events where others are kept."""
+        for past in self._events:
+            rows.add(past)
 
     def read(self, row: EventRow) -> Tell:
         """Take over what another process told."""
-        try:
-            past = documents.EVENT.read(_parsed(row.document))
-        except (InvalidDocumentError, ValueError, RecursionError) as error:
-            _LOG.error("a stored event cannot be read revision=%s error=%s", row.revision, error)
+        past = _past(row)
+        if past is None:
             return _nothing
-        self._repetitions.hear(past.event)
+        self._keep(past)
         return lambda: self._shown.append(past)
+
+    def load(self, rows: Iterable[EventRow]) -> Tell:
+        """Have these events and no other ones; those that the loop shows already are not shown again."""
+        self._clear()
+        found = [past for past in map(_past, rows) if past is not None]
+        for past in found:
+            self._keep(past)
+        return lambda: self._shown.merge(found)
+
+    def _keep(self, past: PastEvent) -> None:
+        self._repetitions.hear(past.event)
+        self._events.append(past)
+
+    def _clear(self) -> None:
+        self._repetitions = Repetitions()
+        self._events: deque[PastEvent] = deque(maxlen=KEPT_EVENTS)
 
 
 @frozen
 class _NewEvent:
-    shown: EventLog
-    repetitions: Repetitions
+    sheet: EventSheet
     revision: int
     past: PastEvent
+
+    @property
+    def about(self) -> tuple[str, ObjectKey]:
+        return documents.EVENT.kind, self.past.event.about
 
     def write(self, file: StoreFile) -> None:
         file.add_event(EventRow(self.revision, _text(documents.EVENT.write(self.past))), KEPT_EVENTS)
 
     def undo(self) -> None:
-        self.repetitions.forget(self.past.event)
+        self.sheet.undo(self.past)
 
     def tell(self) -> None:
-        self.shown.append(self.past)
+        self.sheet.tell(self.past)
 
 
 class Sheets:
@@ -229,16 +280,29 @@ class Sheets:
         """Take over what other processes did."""
         return [self._read(row) for row in news]
 
-    def load(self, rows: Iterable[ObjectRow | EventRow], since: int, revision: int) -> list[Tell]:
-        """Take over everything there is; of the events those after the revision `since`."""
+    def load(self, rows: Iterable[ObjectRow | EventRow], revision: int) -> list[Tell]:
+        """Take over everything there is."""
         by_kind: dict[str, list[ObjectRow]] = {}
-        tells: list[Tell] = []
+        events: list[EventRow] = []
         for row in rows:
             if isinstance(row, ObjectRow):
                 by_kind.setdefault(row.kind, []).append(row)
-            elif row.revision > since:
-                tells.append(self.events.read(row))
-        return [*(load(by_kind.get(kind, []), revision) for kind, load in self._loaders().items()), *tells]
+            else:
+                events.append(row)
+        return [*(load(by_kind.get(kind, []), revision) for kind, load in self._loaders().items()), self.events.load(events)]
+
+    def copy_into(self, tables: Tables) -> None:
+        """Put everything into other tables; objects stay as they are."""
+        rows = tables.rows
+        self.configurations.copy_into(rows.configurations)
+        self.statuses.copy_into(rows.statuses)
+        self.instances.copy_into(rows.instances)
+        self.reports.copy_into(rows.reports)
+        self.nodes.copy_into(rows.nodes)
+        self.pods.copy_into(rows.pods)
+        self.jobs.copy_into(rows.jobs)
+        self.services.copy_into(rows.services)
+        self.events.copy_into(tables.events)
 
     def _read(self, row: News) -> Tell:
         if isinstance(row, EventRow):
@@ -273,6 +337,14 @@ class Sheets:
 
 def _nothing() -> None:
     """Show nothing."""
+
+
+def _past(row: EventRow) -> PastEvent | None:
+    try:
+        return documents.EVENT.read(_parsed(row.document))
+    except (InvalidDocumentError, TypeError, ValueError, RecursionError) as error:
+        _LOG.error("a stored event cannot be read revision=%s error=%s", row.revision, error)
+        return None
 
 
 def _text(document: JsonObject) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from akri.platforms.local.data import Data
 from akri.platforms.local.kinds import Collections
 from akri.platforms.local.sqlite.bell import Bell
 from akri.platforms.local.sqlite.data import FolderData
-from akri.platforms.local.sqlite.file import StoreFile
+from akri.platforms.local.sqlite.keeper import STORE_FILE
 from akri.platforms.local.sqlite.ledger import Ledger
 from akri.platforms.local.sqlite.sheets import Tell
 from akri.platforms.local.sqlite.thread import StoreThread
@@ -27,12 +28,12 @@ from akri.platforms.local.store import LocalStore
 from akri.platforms.local.tables import Tables
 from akri.ports import Clock
 
-__all__ = ["STORE_FILE", "SqliteStore"]
+__all__ = ["SqliteStore"]
 
-STORE_FILE: Final = "store.sqlite"
-"""Name of the file in the state folder."""
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the file, in case a ring was lost."""
+_APART: Final = 0.005
+"""Seconds between two looks at the file because of rings, at least: in a storm of them one look serves many."""
 _LOG: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -46,6 +47,7 @@ class _Sqlite:
         self._folder = folder
         self._clock = clock
         self._catching_up = False
+        self._caught_up = 0.0
 
     @property
     def busy(self) -> bool:
@@ -82,7 +84,11 @@ class _Sqlite:
         self._bell.hear()
         if not self._catching_up:
             self._catching_up = True
-            self._thread.submit(self._catch_up).add_done_callback(_forget)
+            self._loop.call_at(self._caught_up + _APART, self._answer_ring)
+
+    def _answer_ring(self) -> None:
+        self._caught_up = self._loop.time()
+        self._thread.submit(self._catch_up_rung).add_done_callback(_forget)
 
     async def _look(self) -> None:
         while True:
@@ -102,40 +108,49 @@ class _Sqlite:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._bell = Bell(self._folder / "notify")
-            self._ledger = Ledger(StoreFile(path), self.shown, self._clock)
-            self._ledger.catch_up(tells)
+            self._ledger = Ledger(self._folder, self.shown, self._clock)
+            self._ledger.open(tells)
         except (OSError, sqlite3.Error) as error:
             message = f"the state folder {self._folder} cannot be used: {error}"
             raise StateError(message) from error
 
     def _change(self, step: Callable[[Tables], _T], durable: bool, tells: list[Tell]) -> _T:  # noqa: FBT001 - for a partial
-        try:
+        with self._failures():
             result, changed = self._ledger.change(step, tells, durable=durable)
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
         if changed:
             self._bell.ring()
+            self._thread.afterwards(self._tidy)
         return result
 
+    def _catch_up_rung(self, tells: list[Tell]) -> None:
+        self._catching_up = False  # who rings from now on may not be heard by this look
+        self._catch_up(tells)
+
     def _catch_up(self, tells: list[Tell]) -> None:
-        self._catching_up = False
-        try:
+        with self._failures():
             self._ledger.catch_up(tells)
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
 
     def _look_now(self, tells: list[Tell]) -> None:
-        try:
+        with self._failures():
             self._ledger.look(tells)
+
+    def _tidy(self) -> None:
+        try:
+            self._ledger.tidy()
         except sqlite3.Error as error:
-            raise self._failure(error) from error
+            _LOG.warning("the store's log cannot be put into its file error=%s", error)
 
     def _close(self, _tells: list[Tell]) -> None:
         self._ledger.close()
         self._bell.close()
 
-    def _failure(self, error: sqlite3.Error) -> OutcomeUnknownError:
-        return OutcomeUnknownError(f"the store {self._folder / STORE_FILE} does not take it: {error}")
+    @contextmanager
+    def _failures(self) -> Generator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error, StateError) as error:
+            message = f"the store {self._folder / STORE_FILE} does not answer: {error}"
+            raise OutcomeUnknownError(message) from error
 
 
 class SqliteStore(LocalStore):

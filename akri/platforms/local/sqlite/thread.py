@@ -31,6 +31,11 @@ class StoreThread:
         """Whether work was given that is not answered yet."""
         return self._waiting > 0
 
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """Let the thread do this, for which nobody waits."""
+        if self._open:
+            self._executor.submit(work)
+
     def submit(self, work: Callable[[list[Tell]], _T]) -> asyncio.Future[_T]:
         """Let the thread do this; it adds to the list what the loop has to show. The work is done though the future is cancelled."""
         future: asyncio.Future[_T] = self._loop.create_future()
