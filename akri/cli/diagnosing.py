@@ -66,7 +66,7 @@ async def explained(platform: UserPlatform, name: str, namespace: str, state: st
 async def _logs(platform: UserPlatform, scope: Scope, sight: Sight) -> Mapping[ObjectKey, tuple[str, ...]]:
     """Read the last lines of brokers that are in trouble; what cannot be read is left out."""
     pods = [(pod, sight.pod(pod.key, pod.uid)) for pod in scope.pods]
-    wanted = [details for pod, details in pods if details is not None and troubled(pod, details, sight.now)]
+    wanted = [details for pod, details in pods if details is not None and troubled(pod, sight)]
     return {details.metadata.key: await _last_lines(platform, details) for details in wanted[:_MOST_LOGS]}
 
 

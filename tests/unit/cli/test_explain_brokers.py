@@ -55,6 +55,27 @@ def test_the_first_failure_and_a_good_end_are_told_apart() -> None:
     assert ended.severity is Severity.WARNING
 
 
+def test_a_container_that_its_node_starts_again_is_told_with_the_time_that_is_left() -> None:
+    words = "container main ended with exit code 3; it starts again in 40 s"
+    told = (
+        event("Pod", "cam-8120fe-pod", Reason.BROKER_BACK_OFF, words.replace("40", "20"), 60.0),
+        event("Pod", "cam-8120fe-pod", Reason.BROKER_BACK_OFF, words, 10.0),
+    )
+    sight = Sample.broker(message=words, reason="CrashLoopBackOff")
+    sight = evolve(sight, overview=evolve(sight.overview, events=told))
+    (found,) = explained(sight)
+    assert found.title == (
+        f"{POD} does not stay up: container main ended with exit code 3; it failed 2 times in a row, the next attempt starts in 30 s"
+    )
+    between = Sample.broker()
+    between = evolve(between, overview=evolve(between.overview, events=told))
+    assert explained(between)[0].title == f"{POD} does not stay up: container main ended with exit code 3; it failed 2 times in a row"
+    assert [one.fault for one in explained(evolve(between, now=NOW + 620))] == [Fault.NODE_SILENT]
+    at_once = evolve(told[0], event=evolve(told[0].event, message="container main was lost; it starts again at once"))
+    lost = evolve(sight, overview=evolve(sight.overview, events=(at_once,)), pods=())
+    assert explained(lost)[0].title == f"{POD} does not stay up: container main was lost; it failed, the next attempt starts now"
+
+
 def test_an_event_tells_how_it_ended_where_nothing_else_does() -> None:
     told = event("Pod", "cam-8120fe-pod", Reason.BROKER_FAILED, "Error: container main ended with exit code 9")
     sight = Sample.broker(attempt=1, started=NOW - 5)
