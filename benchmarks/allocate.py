@@ -20,9 +20,11 @@ from akri.core.metadata import ObjectMeta
 from akri.core.naming import resource_name
 from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.discovery.handler import Handler
+from akri.platforms.local.folder import StateFolder
 from akri.ports import Clock
 from akri.testing.source import ScriptedSource
 from akri_standalone.settings import Settings
+from akri_standalone.temporary import temporary_machine
 from akri_standalone.wiring import Machine
 from benchmarks._harness import Case, main
 
@@ -35,14 +37,14 @@ CONFIGURATION: Final = "camera"
 _PATIENCE: Final = 60.0
 
 
-def _machine(folder: Path) -> Machine:
+def _settings(folder: Path) -> Settings:
     source = ScriptedSource("scripted", shared=True)
     source.show(*(Device(DeviceId(f"camera {number}"), {"KEY": "value"}) for number in range(DEVICES)))
 
     def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - what a handler's factory is given
         return source
 
-    return Machine(Settings(folder, handlers={source.name: make}))
+    return Settings(StateFolder.at(folder), handlers={source.name: make})
 
 
 async def _ready(machine: Machine) -> list[ResourceName]:
@@ -58,18 +60,15 @@ async def _ready(machine: Machine) -> list[ResourceName]:
 async def _measure() -> list[float]:
     figures: list[float] = []
     with tempfile.TemporaryDirectory(prefix="akri-") as folder:
-        machine = _machine(Path(folder))
-        machine.manager.timed = lambda _, seconds: figures.append(seconds)
-        running = asyncio.ensure_future(machine.run())
-        resources = await _ready(machine)
-        for number in range(DEVICES * CAPACITY):
-            container = ContainerRequest("main", {resources[number % DEVICES]: 1})
-            pod = PodRequest(ObjectKey("default", f"pod-{number}"), f"uid-{number}", (container,))
-            await machine.manager.admit(pod)
-            if number >= PODS:
-                machine.manager.pod_ended(f"uid-{number - PODS}")
-        running.cancel()
-        await asyncio.wait({running})
+        async with temporary_machine(_settings(Path(folder))) as machine:
+            machine.manager.timed = lambda _, seconds: figures.append(seconds)
+            resources = await _ready(machine)
+            for number in range(DEVICES * CAPACITY):
+                container = ContainerRequest("main", {resources[number % DEVICES]: 1})
+                pod = PodRequest(ObjectKey("default", f"pod-{number}"), f"uid-{number}", (container,))
+                await machine.manager.admit(pod)
+                if number >= PODS:
+                    machine.manager.pod_ended(f"uid-{number - PODS}")
     return figures
 
 

@@ -17,11 +17,13 @@ from akri.core.configuration import Configuration, DiscoveryRequest, PodBroker
 from akri.core.ids import HandlerName, ObjectKey
 from akri.core.metadata import JsonObject, ObjectMeta
 from akri.discovery.embedded import HANDLER_NAMES, embedded_handlers
+from akri.platforms.local.folder import StateFolder
+from akri.platforms.local.store import LocalStore
 from akri.scheduling.model import Phase
 from akri.testing.loop import LoopDevice, loop_device, loop_devices_refused
 from akri_standalone.news import News
 from akri_standalone.settings import Settings
-from akri_standalone.wiring import Machine
+from akri_standalone.temporary import temporary_machine
 
 PATIENCE = 30.0
 """Seconds that a step may take before the demonstration gives up."""
@@ -30,7 +32,8 @@ STARTED = time.monotonic()
 
 NEXT = """
 What to try next:
-  .venv/bin/akri up -f samples/debug-echo.yaml        the same by hand; Ctrl-C ends it
+  .venv/bin/akri up -f samples/debug-echo.yaml        the same by hand; Ctrl-C ends it, and leaves the brokers running
+  .venv/bin/akri down                                 ends the brokers, too
   .venv/bin/akri validate samples/debug-echo.yaml     what a file means, or what is wrong with it
   samples/broker.py, docs/broker.md                   write a broker of your own in ten lines
   ./dev test                                          run the tests
@@ -62,11 +65,10 @@ class Demonstration:
     """One machine, and the steps that show what it does."""
 
     def __init__(self, folder: Path) -> None:
-        """Make a machine whose files are in this folder; nothing runs yet."""
+        """Take the folder for the machine's files and for those behind its disks; nothing runs yet."""
         self.folder = folder
         self.changed = asyncio.Event()
-        self.machine = Machine(Settings(folder / "run", handlers=embedded_handlers(HANDLER_NAMES)), self.broker_line)
-        self.store = self.machine.store
+        self.store: LocalStore
 
     def tell(self, about: str, message: str) -> None:
         """Print what happened, and when."""
@@ -97,10 +99,12 @@ class Demonstration:
         await asyncio.sleep(0.5)
 
     async def run(self) -> None:
-        """Show everything."""
-        news = News(self.store, self.tell)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in (self.machine.run(), news.instances(), news.pods(), news.reports(), news.events())]
+        """Show everything, and leave nothing behind, whatever happens."""
+        settings = Settings(StateFolder.at(self.folder / "run"), handlers=embedded_handlers(HANDLER_NAMES))
+        async with temporary_machine(settings, self.broker_line) as machine, asyncio.TaskGroup() as group:
+            self.store = machine.store
+            news = News(self.store, self.tell)
+            tasks = [group.create_task(work) for work in (news.instances(), news.pods(), news.reports(), news.events())]
             with ExitStack() as devices:
                 await self.show(devices)
             for task in tasks:

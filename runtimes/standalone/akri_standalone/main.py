@@ -1,55 +1,83 @@
-"""What `akri up` does: reads the files, joins the machine, prints the news, and ends when it is asked to."""
+"""What `akri up`, `akri node` and `akri down` do: hold the locks, open the store, run the machine, say the news, and end as asked."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
+from attrs import frozen
 
 from akri.cli.checks import Severity, check_files, usable_configurations
 from akri.cli.validate import DETAILS_CHECKS, printed, read_file
+from akri.clock import SystemClock
 from akri.core.configuration import Configuration
-from akri.core.errors import AkriError
 from akri.core.ids import NodeName, ObjectKey
 from akri.discovery.embedded import HANDLER_NAMES, embedded_handlers
+from akri.platforms.local.folder import StateFolder
+from akri.platforms.local.locks import Lock, LockHeldError
+from akri.platforms.local.memory import MemoryStore
+from akri.platforms.local.sqlite.store import SqliteStore
+from akri.platforms.local.stopping import stop_all
+from akri.platforms.local.store import LocalStore
 from akri_standalone.news import News
 from akri_standalone.settings import Settings, default_node
 from akri_standalone.wiring import Machine
 
-__all__ = ["run_up"]
+__all__ = ["Wanted", "run_node", "run_up", "wanted_node"]
+
+_TEMPORARY_GRACE: Final = 10.0
 
 
-def run_up(files: Sequence[str], *, node: str | None, state: Path | None, seconds: float | None) -> None:
-    """Run one machine on the Configurations in `files`, for so many seconds or until SIGINT or SIGTERM.
+@frozen
+class Wanted:
+    """What a user asked for.
 
-    Raises click.ClickException, whose sentence the user reads.
+    state: the folder; None for a new one that is removed at the end, with everything in memory. seconds: end after so many.
+    hint: what to add to another command so that it works on the same folder, ` --state DIR` or nothing.
+    """
+
+    node: NodeName
+    state: StateFolder | None
+    seconds: float | None = None
+    hint: str = ""
+
+
+def run_up(files: Sequence[str], wanted: Wanted) -> None:
+    """Run one machine until SIGINT or SIGTERM, or for so many seconds, on what is in its state and on the Configurations in `files`.
+
+    Raises AkriError and click.ClickException, whose sentences the user reads.
     """
     configurations = _read(files)
-    if not configurations:
-        message = "no usable Configuration was given"
+    if not configurations and (files or wanted.state is None):
+        message = "no usable Configuration was given" if files else "--temporary needs a Configuration: give one with -f FILE"
         raise click.ClickException(message)
-    failures: list[str] = []
-    with _folder(state) as folder:
-        settings = Settings(folder, NodeName(node) if node else default_node(), embedded_handlers(HANDLER_NAMES))
-        try:
-            asyncio.run(_run(settings, configurations, seconds))
-        except* (AkriError, OSError) as group:
-            failures = _sentences(group)
-    if failures:
-        raise click.ClickException("; ".join(failures))
-    _say("akri", "ended; no broker is left")
+    with ExitStack() as stack:
+        folder = wanted.state or stack.enter_context(_temporary())
+        folder.prepare(wanted.node)
+        stack.enter_context(_locked(folder, folder.controller_lock, f"'akri up' runs on {folder.path} already"))
+        stack.enter_context(_node_lock(folder, wanted.node))
+        asyncio.run(_live(Settings(folder, wanted.node, embedded_handlers(HANDLER_NAMES)), wanted, configurations))
+    if wanted.state is None:
+        _say("akri", "ended; no broker is left")
 
 
-def _sentences(group: BaseExceptionGroup[AkriError | OSError]) -> list[str]:
-    found: list[str] = []
-    for error in group.exceptions:
-        found.extend(_sentences(error) if isinstance(error, BaseExceptionGroup) else [str(error)])
-    return found
+def run_node(wanted: Wanted) -> None:
+    """Run one more node on a folder that 'akri up' began, until it is asked to end. Raises as `run_up`."""
+    folder = wanted.state
+    if folder is None or not folder.store.exists():
+        path = "" if folder is None else folder.path
+        message = f"{path} holds no state of akri: begin it with 'akri up{wanted.hint}'"
+        raise click.ClickException(message)
+    folder.prepare(wanted.node)
+    with _node_lock(folder, wanted.node):
+        asyncio.run(_live(Settings(folder, wanted.node, embedded_handlers(HANDLER_NAMES), controlling=False), wanted, ()))
 
 
 def _read(files: Sequence[str]) -> Sequence[Configuration]:
@@ -67,33 +95,90 @@ def _read(files: Sequence[str]) -> Sequence[Configuration]:
 
 
 @contextmanager
-def _folder(state: Path | None) -> Generator[Path]:
-    if state is not None:
-        yield state
+def _temporary() -> Generator[StateFolder]:
+    with tempfile.TemporaryDirectory(prefix="akri-", ignore_cleanup_errors=True) as folder:
+        yield StateFolder.at(Path(folder))
+
+
+def _node_lock(folder: StateFolder, node: NodeName) -> Lock:
+    return _locked(folder, folder.node(node).lock, f"node {node} runs on {folder.path} already")
+
+
+def _locked(folder: StateFolder, path: Path, what: str) -> Lock:
+    try:
+        return Lock.take(path)
+    except LockHeldError as error:
+        who = f" (process {error.pid})" if error.pid else ""
+        message = (
+            f"{what}{who}: add another node with 'akri node --name NAME', or end everything there with 'akri down', --state {folder.path}"
+        )
+        raise click.ClickException(message) from error
+
+
+@asynccontextmanager
+async def _store(wanted: Wanted, folder: StateFolder) -> AsyncGenerator[LocalStore]:
+    if wanted.state is None:
+        yield MemoryStore(SystemClock())
         return
-    with tempfile.TemporaryDirectory(prefix="akri-") as folder:
-        yield Path(folder)
+    async with SqliteStore(folder.path, SystemClock()) as store:
+        yield store
 
 
-async def _run(settings: Settings, configurations: Sequence[Configuration], seconds: float | None) -> None:
-    machine = Machine(settings, _broker_line)
+async def _live(settings: Settings, wanted: Wanted, configurations: Sequence[Configuration]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    _say("akri", f"node {settings.node}, sockets and logs in {settings.folder}")
-    news = News(machine.store, _say)
-    running = asyncio.ensure_future(_together(machine, news, configurations))
-    waiting = asyncio.ensure_future(asyncio.wait_for(stop.wait(), seconds))
-    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (running, waiting):
-        task.cancel()
-    await asyncio.gather(running, waiting, return_exceptions=True)
-    if not running.cancelled():
-        running.result()
+    async with _store(wanted, settings.state) as store:
+        _begin(settings, wanted, store, len(configurations))
+        machine = Machine(settings, store, _broker_line)
+        running = asyncio.ensure_future(_together(machine, configurations))
+        waiting = asyncio.ensure_future(asyncio.wait_for(stop.wait(), wanted.seconds))
+        try:
+            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (running, waiting):
+                task.cancel()
+            await asyncio.gather(running, waiting, return_exceptions=True)
+            if wanted.state is None:
+                await stop_all(settings.state.path, _TEMPORARY_GRACE)
+        if not running.cancelled():
+            running.result()
+        if wanted.state is not None:
+            _end(settings, wanted, store)
 
 
-async def _together(machine: Machine, news: News, configurations: Sequence[Configuration]) -> None:
+def _begin(settings: Settings, wanted: Wanted, store: LocalStore, given: int) -> None:
+    if wanted.state is None:
+        _say("akri", f"node {settings.node}, everything is in memory; Ctrl-C ends it and all brokers")
+    else:
+        ends = f"'akri down{wanted.hint}' ends them"
+        _say("akri", f"node {settings.node}, state in {settings.state.path}; Ctrl-C ends it but not its brokers, {ends}")
+    mine = [pod for pod in store.pods if pod.node == settings.node and not pod.phase.terminal]
+    if store.instances:
+        known = f"{_count(len(store.configurations), 'Configuration')}, {_count(len(store.instances), 'device')}"
+        _say("akri", f"known from before: {known}, {_count(len(mine), 'broker')} on this node")
+    elif settings.controlling and not store.configurations and not given:
+        _say("akri", f"there is no Configuration yet: apply one with 'akri apply -f FILE{wanted.hint}'")
+
+
+def _end(settings: Settings, wanted: Wanted, store: LocalStore) -> None:
+    left = sum(pod.node == settings.node and pod.bound and not pod.phase.terminal for pod in store.pods)
+    if left:
+        again = "akri up" if settings.controlling else f"akri node --name {settings.node}"
+        go_on = "goes on" if left == 1 else "go on"
+        _say("akri", f"ended; {_count(left, 'broker')} {go_on} until '{again}' is back: 'akri down{wanted.hint}' ends all brokers")
+    else:
+        _say("akri", "ended; no broker is left")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+async def _together(machine: Machine, configurations: Sequence[Configuration]) -> None:
+    settings = machine.settings
+    news = News(machine.store, _say, node=None if settings.controlling else settings.node, since=time.time())
     async with asyncio.TaskGroup() as group:
         for work in (news.instances(), news.pods(), news.reports(), news.events(), machine.run()):
             group.create_task(work)
@@ -108,3 +193,8 @@ def _say(about: str, message: str) -> None:
 
 def _broker_line(pod: ObjectKey, _container: str, line: str) -> None:
     click.echo(f"{click.style(f'{pod.name} | ', dim=True)}{line}")
+
+
+def wanted_node(name: str | None) -> NodeName:
+    """Take the name that a user gave, or this machine's."""
+    return NodeName(name) if name else default_node()

@@ -1,16 +1,16 @@
-"""What `akri up` can be told, and sensible values for what it is not told."""
+"""What a node of this machine can be told, and sensible values for what it is not told."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from pathlib import Path
 
 from attrs import field, frozen
 
 from akri.core.ids import HandlerName, NodeName
 from akri.core.naming import node_name_of
 from akri.discovery.embedded import HandlerFactory
+from akri.platforms.local.folder import NodeFolder, StateFolder
 
 __all__ = ["Settings", "default_node"]
 
@@ -22,32 +22,18 @@ def default_node() -> NodeName:
 
 @frozen
 class Settings:
-    """Settings of one machine.
+    """Settings of one node.
 
-    folder: for sockets, and for logs of brokers under `logs`; short, because a unix socket's path holds 107 bytes.
-    handlers: discovery handlers that run inside the process.
+    state: the folder that it shares with other nodes of this machine. handlers: discovery handlers that run inside the process.
+    controlling: this process runs the controller as well, of which there is one for each state folder.
     """
 
-    folder: Path
+    state: StateFolder
     node: NodeName = field(factory=default_node)
     handlers: Mapping[HandlerName, HandlerFactory] = field(factory=dict[HandlerName, HandlerFactory], hash=False)
+    controlling: bool = True
 
     @property
-    def plugins(self) -> Path:
-        """Where device plugins have their sockets."""
-        return self.folder / "plugins"
-
-    @property
-    def pod_resources(self) -> Path:
-        """Socket of PodResources."""
-        return self.folder / "pod-resources.sock"
-
-    @property
-    def discovery_handlers(self) -> Path:
-        """Where discovery handlers in processes of their own register: their DISCOVERY_HANDLERS_DIRECTORY."""
-        return self.folder / "handlers"
-
-    @property
-    def logs(self) -> Path:
-        """Where the output of brokers goes."""
-        return self.folder / "logs"
+    def folder(self) -> NodeFolder:
+        """What is this node's in the state folder. Raises InvalidValueError for a node name that is no file name."""
+        return self.state.node(self.node)

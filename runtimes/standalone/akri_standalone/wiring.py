@@ -20,92 +20,96 @@ from akri.deviceplugin.manager import DeviceManager
 from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.discovery.registration import RegistrationServer
 from akri.platforms.local.jobs import JobRunner
-from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import NodeRunner
 from akri.platforms.local.pod_run import Output, PodToAdmit, no_output
-from akri.platforms.local.stopping import stop_all
+from akri.platforms.local.readiness import Readiness
+from akri.platforms.local.store import LocalStore
 from akri.ports import Clock
 from akri_standalone.settings import Settings
 
 __all__ = ["Machine"]
 
-_GRACE: Final = 5.0
-"""Seconds that brokers have to end in, when the machine does."""
+_GATHER: Final = 0.02
+"""Seconds in which changes of devices are gathered, for a thousand resources come one after the other at a start."""
 
 
 @define(eq=False)
 class Machine:
-    """One machine without a cluster. `run` until cancelled; then no process of a broker is left."""
+    """One node without a cluster, and the controller where the settings say so. Whoever runs it holds the locks and the open store."""
 
     settings: Settings
+    store: LocalStore
     output: Output = no_output
     clock: Clock = field(factory=SystemClock)
-    store: MemoryStore = field(init=False)
     manager: DeviceManager = field(init=False)
     agent: Agent = field(init=False)
-    controller: Controller = field(init=False)
     _host: PluginHost = field(init=False)
     _memory: Memory = field(init=False)
     _registrations: RegistrationServer = field(init=False)
     _runner: NodeRunner = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Make the parts and join them; nothing runs yet."""
-        settings, clock = self.settings, self.clock
-        self.store = MemoryStore(clock)
-        self.manager = DeviceManager(settings.plugins, settings.pod_resources, clock=clock)
+        """Make the parts and join them; nothing runs yet, but what an earlier run remembered is read."""
+        settings, clock, folder = self.settings, self.clock, self.settings.folder
+        # What runs goes on whatever its plugins say at a start; a kubelet would refuse pods whose init containers had devices.
+        self.manager = DeviceManager(folder.plugins, folder.pod_resources, clock=clock, readmits=False)
         self._host = PluginHost(
-            settings.plugins,
+            folder.plugins,
             self._allocate,
             clock=clock,
             answered=lambda resource, ids, _: self.agent.answered(resource, ids),
             failed=self._lost,
             kubelet_started=lambda _: self.agent.kubelet_started(),
         )
-        platform = self.store.node(settings.node)
-        pods = PodResourcesClient(settings.pod_resources, clock)
-        self._memory = Memory(settings.folder / "agent", clock)
-        known = self._memory.load()
+        pods = PodResourcesClient(folder.pod_resources, clock)
+        self._memory = Memory(folder.agent, clock)
         self.agent = Agent(
-            settings.node, platform, clock, settings.handlers, self._host, pods.list, registrations=known, keep=self._memory.keep
+            settings.node,
+            self.store.node(settings.node),
+            clock,
+            settings.handlers,
+            self._host,
+            pods.list,
+            registrations=self._memory.load(),
+            keep=self._memory.keep,
+            remembered=self._memory.load_devices(settings.node),
+            on_devices=self._memory.look_again,
         )
-        self._registrations = RegistrationServer(settings.discovery_handlers, self.agent.register, clock)
-        self.controller = Controller(self.store.cluster(), clock)
+        self._registrations = RegistrationServer(folder.handlers, self.agent.register, clock)
         self._runner = NodeRunner(
             self.store,
             settings.node,
             clock=clock,
-            folder=settings.folder / "brokers",
+            folder=settings.state.brokers,
             admit=self._admit,
             ended=lambda pod: self.manager.pod_ended(pod.uid),
             allocatable=self._allocatable,
             output=self.output,
-            log_directory=settings.logs,
+            log_directory=settings.state.logs,
         )
 
     async def run(self) -> None:
         """Find devices and run brokers until cancelled."""
-        self.settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # What an earlier run admitted has its devices until it is known to have ended.
+        await self.manager.start([_request(pod) for pod in await asyncio.to_thread(self._runner.adopted)])
         try:
-            await self._run()
+            async with self._registrations, asyncio.TaskGroup() as group:
+                await self.store.register_node(self.settings.node)
+                parts = (
+                    self._host.run(),
+                    self.agent.run(),
+                    self._runner.run(),
+                    self._watch_devices(),
+                    self._memory.run(self.agent.known),
+                )
+                for work in parts:
+                    group.create_task(work)
+                if self.settings.controlling:
+                    group.create_task(Controller(self.store.cluster(), self.clock).run())
+                    group.create_task(JobRunner(self.store, clock=self.clock).run())
+                    group.create_task(Readiness(self.store, self.settings.state, self.clock).run())
         finally:
-            await stop_all(self.settings.folder, _GRACE)
-
-    async def _run(self) -> None:
-        async with self.manager, self._registrations, asyncio.TaskGroup() as group:
-            await self.store.register_node(self.settings.node)
-            jobs = JobRunner(self.store, clock=self.clock)
-            parts = (
-                self._host.run(),
-                self.agent.run(),
-                self.controller.run(),
-                self._runner.run(),
-                jobs.run(),
-                self._watch_devices(),
-                self._memory.run(),
-            )
-            for work in parts:
-                group.create_task(work)
+            await self.manager.stop()
 
     async def _allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         return await self.agent.allocate(resource, ids)
@@ -115,23 +119,30 @@ class Machine:
         self.agent.answered(resource, ids)
 
     async def _admit(self, pod: PodToAdmit) -> Mapping[str, ContainerEdits]:
-        init = [container for container in pod.containers if container.init]
-        main = [container for container in pod.containers if not container.init]
-        requests = [
-            tuple(ContainerRequest(one.name, one.devices, sidecar=one.sidecar) for one in containers) for containers in (main, init)
-        ]
-        return await self.manager.admit(PodRequest(pod.key, pod.uid, *requests))
+        return await self.manager.admit(_request(pod))
 
     def _allocatable(self) -> Mapping[ResourceName, int]:
         return {name: resource.allocatable for name, resource in self.manager.resources.items()}
 
-    async def _until_other_than(self, seen: Mapping[ResourceName, int]) -> None:
-        await self.manager.until(lambda: self._allocatable() != seen)
-
     async def _watch_devices(self) -> None:
         """Let pods that wait for a device start when there is one."""
-        seen = self._allocatable()
+        seen: Mapping[ResourceName, int] = {}
         while True:
-            await self._until_other_than(seen)
-            seen = self._allocatable()
-            self._runner.reconsider()
+            found = self._allocatable()
+            if found == seen:
+                await self._next_change()
+            else:
+                seen = found
+                self._runner.reconsider()
+            await self.clock.sleep(_GATHER)
+
+    async def _next_change(self) -> None:
+        answers = iter((False, True))  # not yet; and then, whatever it is
+        await self.manager.until(lambda: next(answers))
+
+
+def _request(pod: PodToAdmit) -> PodRequest:
+    init = [container for container in pod.containers if container.init]
+    main = [container for container in pod.containers if not container.init]
+    requests = [tuple(ContainerRequest(one.name, one.devices, sidecar=one.sidecar) for one in containers) for containers in (main, init)]
+    return PodRequest(pod.key, pod.uid, *requests)

@@ -16,8 +16,10 @@ from akri.core.configuration import Configuration
 from akri.core.errors import DiscoveryError
 from akri.core.ids import NodeName
 from akri.discovery.tls import TlsFiles
+from akri.platforms.local.folder import StateFolder
 from akri.testing.agent import FakeAgent
 from akri_standalone.settings import Settings
+from akri_standalone.temporary import temporary_machine
 from akri_standalone.wiring import Machine
 from tests.integration.discovery.places import authority, certificate, free_port
 from tests.integration.handler.program import program
@@ -46,14 +48,9 @@ def configuration() -> Configuration:
 @asynccontextmanager
 async def machine(folder: Path) -> AsyncGenerator[Machine]:
     """A whole machine whose agent has no handler of its own, and one Configuration that wants one."""
-    made = Machine(Settings(folder, NodeName("n")))
-    running = asyncio.create_task(made.run())
-    await made.store.apply(configuration())
-    try:
+    async with temporary_machine(Settings(StateFolder.at(folder), NodeName("n"))) as made:
+        await made.store.apply(configuration())
         yield made
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 def instances(machine: Machine) -> list[str]:
@@ -79,7 +76,7 @@ BOTH = ["echo-8120fe", "echo-a19705"]
 
 async def test_a_handler_that_is_killed_takes_no_instance_with_it_and_is_asked_again(folder: Path) -> None:
     async with machine(folder) as host:
-        handlers = host.settings.discovery_handlers
+        handlers = host.settings.folder.handlers
         async with program("debug-echo", folder=handlers) as first:
             await until(lambda: instances(host) == BOTH)
             made = uids(host)
@@ -95,7 +92,7 @@ async def test_a_handler_that_is_killed_takes_no_instance_with_it_and_is_asked_a
 async def test_two_handlers_of_one_name_are_merged_and_one_may_go(folder: Path) -> None:
     away = folder / "away"
     async with machine(folder) as host:
-        handlers = host.settings.discovery_handlers
+        handlers = host.settings.folder.handlers
         network = ("--network", f"127.0.0.1:{free_port()}", "--availability", str(away), "--poll-interval", "0.2")
         async with program("debug-echo", *network, folder=handlers) as first, program("debug-echo", folder=handlers):
             await until(lambda: instances(host) == BOTH and len(reports(host)) == 2 and not errors(host))
