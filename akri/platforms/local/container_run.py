@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -50,7 +50,7 @@ class ContainerPlan:
     policy: RestartPolicy
     clock: Clock
     command: Callable[[], Command]
-    waiting: Callable[[Outcome | None, float], Awaitable[None]]
+    waiting: Callable[[Outcome | None, float], None]
     line: Callable[[str], None] | None = None
     prepares: bool = False
 
@@ -115,7 +115,7 @@ class ContainerRun:
             if self.plan.policy is RestartPolicy.NEVER or not isinstance(error, OSError):
                 raise
             return Outcome(_CANNOT_START, f"cannot be started: {error}")
-        await self.plan.waiting(None, 0.0)
+        self.plan.waiting(None, 0.0)
         return None
 
     async def _until_end(self) -> Outcome:
@@ -168,7 +168,7 @@ class ContainerRun:
         """Wait, counted from the end, which may be a while ago. Whatever the clock did meanwhile, it is not longer than `delay`."""
         ended_at = self.child.ended_at()
         left = delay if ended_at is None else min(max(ended_at + delay - self.plan.clock.wall(), 0.0), delay)
-        await self.plan.waiting(outcome, left)
+        self.plan.waiting(outcome, left)
         await wait_for_either(self.plan.clock, left, self._retired)
 
 

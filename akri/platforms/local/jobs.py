@@ -15,6 +15,7 @@ from akri.core.metadata import Json, JsonObject, OwnerReference
 from akri.core.reports import Event, Reason
 from akri.platforms.local.objects import Job, Pod
 from akri.platforms.local.pod_spec import whole_number
+from akri.platforms.local.restarts import RestartPolicy
 from akri.platforms.local.store import LocalStore
 from akri.ports import Clock
 from akri.scheduling.model import Phase
@@ -140,7 +141,7 @@ class JobRunner:
         try:
             await self._store.create_pod(
                 key,
-                _object(template.get("spec")),
+                {"restartPolicy": RestartPolicy.NEVER.value, **_object(template.get("spec"))},
                 labels=_texts(metadata.get("labels")),
                 annotations=_texts(metadata.get("annotations")),
                 owner=owner,

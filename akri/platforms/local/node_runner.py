@@ -16,7 +16,8 @@ from attrs import evolve
 
 from akri.core.ids import NodeName, ResourceName
 from akri.platforms.local.objects import Pod
-from akri.platforms.local.pod_records import read_record, records
+from akri.platforms.local.pod_records import has_record, records
+from akri.platforms.local.pod_report import insist
 from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings, no_output
 from akri.platforms.local.store import LocalStore
 from akri.platforms.pod_requests import device_requests
@@ -115,7 +116,7 @@ class NodeRunner:
         if run is not None:
             if pod.metadata.deleting:
                 run.stop(pod.grace)
-        elif pod.bound and (pod.metadata.deleting or not pod.phase.terminal or read_record(self._around.folder / uid)):
+        elif pod.bound and (pod.metadata.deleting or not pod.phase.terminal or has_record(self._around.folder / uid)):
             self._start(pod)
 
     def _lose(self, uid: str) -> None:
@@ -141,7 +142,7 @@ class NodeRunner:
                 await run.run()
             elif pod.metadata.deleting or pod.phase is not Phase.PENDING:
                 await self._bury(pod, run)
-            elif await self._store.change_pod(pod, partial(evolve, bound=True)) is not None:
+            elif await insist(self._around.clock, lambda: self._store.change_pod(pod, partial(evolve, bound=True))) is not None:
                 await run.run()
         finally:
             del self._runs[pod.metadata.uid]
@@ -152,9 +153,10 @@ class NodeRunner:
         if not pod.phase.terminal:
             message = "the record of its processes is lost, and they were ended"
             now = self._around.clock.wall()
-            await self._store.change_pod(pod, partial(evolve, phase=Phase.FAILED, reason="RecordLost", message=message, finished=now))
+            over = partial(evolve, phase=Phase.FAILED, reason="RecordLost", message=message, finished=now)
+            await insist(self._around.clock, lambda: self._store.change_pod(pod, over))
         if pod.metadata.deleting:
-            await self._store.remove_pod(pod)
+            await insist(self._around.clock, lambda: self._store.remove_pod(pod))
 
 
 def fitting(waiting: Iterable[Pod], bound: Iterable[Pod], allocatable: Mapping[ResourceName, int]) -> tuple[Pod, ...]:

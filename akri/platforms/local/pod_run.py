@@ -15,20 +15,20 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from akri.core.codec import print_instance
 from akri.core.device import DeviceNode, Mount
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
-from akri.core.metadata import JsonObject
 from akri.core.reports import Event, Reason
 from akri.platforms.local.container_records import Alive
 from akri.platforms.local.container_run import ContainerPlan, ContainerRun, Outcome, end_gracefully
 from akri.platforms.local.host_processes import end_marked
 from akri.platforms.local.logs import begin_log
 from akri.platforms.local.objects import Pod
-from akri.platforms.local.pod_records import PodRecord, read_record, write_record
-from akri.platforms.local.pod_spec import Container, containers, expanded, ignored_fields, restart_policy
+from akri.platforms.local.pod_check import FIELD_PATHS, ignored_fields, refused_fields
+from akri.platforms.local.pod_records import has_record, read_record, record_of, write_record
+from akri.platforms.local.pod_report import PodReport, insist
+from akri.platforms.local.pod_spec import Container, containers, deadline_seconds, expanded, restart_policy
 from akri.platforms.local.processes import Command
 from akri.platforms.local.store import LocalStore
 from akri.platforms.local.user_logs import log_path
@@ -111,11 +111,15 @@ class PodRun:
         self._grace = pod.grace
         self._admitted = False
         self._forced = False
+        self._deleted = False
+        self._report: Final = PodReport(surroundings.store, surroundings.clock, pod)
+        self._parts: Final = containers(pod.spec, _field_values(pod))
         self._waiting: dict[str, str] = {}
 
     def stop(self, grace: float) -> None:
         """Ask it to end: SIGTERM to its containers, SIGKILL after `grace` seconds."""
         self._grace = grace
+        self._deleted = True
         self._stop.set()
 
     def force(self) -> None:
@@ -126,33 +130,42 @@ class PodRun:
 
     async def run(self) -> None:
         """Live."""
-        end = await self._live()
-        if not self._forced:
-            await self._report(_finished(end, self._around.clock.wall()))
-        self._tell_ended()
-        if self._stop.is_set():
-            await self._around.store.remove_pod(self._pod)
-        elif end.phase is Phase.FAILED:
-            self._say(Reason.BROKER_FAILED, f"{end.reason}: {end.message}" if end.reason else end.message)
+        tasks = [asyncio.create_task(self._report.run()), asyncio.create_task(self._expire())]
+        try:
+            await self._end_as(await self._live())
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if self._deleted:
+            await self._remove()
         await self.forget()
+
+    async def _end_as(self, end: _End) -> None:
+        if end.phase is Phase.FAILED and not self._deleted:
+            self._say(Reason.BROKER_FAILED, f"{end.reason}: {end.message}" if end.reason else end.message)
+        if not self._forced:
+            self._report.show(_finished(end, self._around.clock.wall()))
+            await self._report.stored()
+        self._tell_ended()
 
     @property
     def recorded(self) -> bool:
         """Whether it was admitted before, by this program or by a former one."""
-        return read_record(self._folder) is not None
+        return has_record(self._folder)
 
     async def end_finished(self) -> None:
         """Do what a former program did not come to after it had reported the pod's end."""
         self._admitted = self.recorded
         self._tell_ended()
         if self._pod.metadata.deleting:
-            await self._around.store.remove_pod(self._pod)
+            await self._remove()
         await self.forget()
 
     async def end_forgotten(self) -> None:
         """End what runs of a pod that the API has forgotten while no program was here."""
         self._admitted = True
-        parts = containers(self._pod.spec)
+        parts = self._parts
         self._grace = min(self._grace, _FORCED_GRACE)
         await self._end(parts, {one.name: ContainerRun(self._plan(one, {})) for one in parts})
         self._tell_ended()
@@ -163,13 +176,27 @@ class PodRun:
         await asyncio.to_thread(end_marked, self._folder)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
+    async def _remove(self) -> None:
+        await insist(self._around.clock, lambda: self._around.store.remove_pod(self._pod))
+
+    async def _expire(self) -> None:
+        """End the pod when it was active for too long."""
+        seconds = deadline_seconds(self._pod.spec)
+        if seconds is not None:
+            now = self._around.clock.wall()
+            await self._around.clock.sleep(min((self._pod.started or now) + seconds - now, seconds))
+            self._stop.set()
+
     async def _live(self) -> _End:
+        refused = refused_fields(self._pod.spec)
+        if refused:
+            return _End(Phase.FAILED, "SpecRefused", "; ".join(f"spec.{problem}" for problem in refused))
         record = read_record(self._folder)
         self._admitted = record is not None
         try:
             edits = await self._unless_stopped(self._admit()) if record is None else record.edits
         except _Stopped:
-            return _End(Phase.FAILED, "Terminated", "the pod was deleted before it started")
+            return self._stopped()
         except AkriError as error:
             return _End(Phase.FAILED, "UnexpectedAdmissionError", f"Pod was rejected: {error}")
         try:
@@ -179,6 +206,11 @@ class PodRun:
         except (AkriError, OSError) as error:
             return _End(Phase.FAILED, "StartError", str(error))
 
+    def _stopped(self) -> _End:
+        if self._deleted:
+            return _End(Phase.FAILED, "Terminated", "the pod was deleted")
+        return _End(Phase.FAILED, "DeadlineExceeded", f"it was active for more than {deadline_seconds(self._pod.spec):g} s")
+
     async def _admit(self) -> Mapping[str, ContainerEdits]:
         for name in ignored_fields(self._pod.spec):
             self._say(Reason.FIELD_IGNORED, f"spec.{name} is not honoured on this platform")
@@ -187,23 +219,19 @@ class PodRun:
 
     def _begin(self, edits: Mapping[str, ContainerEdits]) -> None:
         """Write down that the pod was admitted; from here on whoever comes later finds it."""
-        for container in containers(self._pod.spec):
+        for container in self._parts:
             begin_log(self._log(container))
-        write_record(self._folder, PodRecord(evolve(self._pod, bound=True), self._instance(), edits))
-
-    def _instance(self) -> JsonObject | None:
-        instance = None if self._pod.instance is None else self._around.store.instance(self._pod.instance)
-        return None if instance is None else print_instance(instance)
+        write_record(self._folder, record_of(evolve(self._pod, bound=True), edits, self._around.store))
 
     async def _containers(self, edits: Mapping[str, ContainerEdits]) -> _End:
-        parts = containers(self._pod.spec)
+        parts = self._parts
         runs = {container.name: ContainerRun(self._plan(container, edits)) for container in parts}
         tasks: dict[str, asyncio.Task[Outcome]] = {}
         try:
             try:
                 end = await self._in_order(parts, runs, tasks)
             except _Stopped:
-                end = _End(Phase.FAILED, "Terminated", "the pod was deleted")
+                end = self._stopped()
             except (AkriError, OSError) as error:
                 end = _End(Phase.FAILED, "StartError", str(error))
             await self._end(parts, runs)
@@ -230,7 +258,7 @@ class PodRun:
             await self._unless_stopped(_all_over([task]) if passing else _up_or_over(run, task))
             if passing and task.result().code != 0:
                 return _End(Phase.FAILED, "Error", f"init container {container.name} {task.result().words}")
-        await self._report(_started(self._around.clock.wall()))
+        self._report.show(_started(self._around.clock.wall()))
         main = {one.name: tasks[one.name] for one in parts if not one.init}
         await self._unless_stopped(_all_over(main.values()))
         failures = [f"container {name} {outcome.words}" for name, task in main.items() if (outcome := task.result()).code != 0]
@@ -268,7 +296,7 @@ class PodRun:
         command.check()
         return command
 
-    async def _wait(self, name: str, outcome: Outcome | None, seconds: float) -> None:
+    def _wait(self, name: str, outcome: Outcome | None, seconds: float) -> None:
         """Say that a container waits for its next start, or (without an outcome) that it has it."""
         before = dict(self._waiting)
         if outcome is None:
@@ -279,7 +307,7 @@ class PodRun:
                 self._say(Reason.BROKER_BACK_OFF, self._waiting[name])
         if before != self._waiting:
             reason, message = (_BACK_OFF, "; ".join(self._waiting.values())) if self._waiting else ("", "")
-            await self._report(lambda pod: evolve(pod, reason=reason, message=message))
+            self._report.show(lambda pod: evolve(pod, reason=reason, message=message))
 
     def _log(self, container: Container) -> Path:
         return log_path(self._around.logs, self._pod.metadata.key, container.name)
@@ -303,9 +331,6 @@ class PodRun:
             self._admitted = False
             self._around.ended(PodToAdmit.of(self._pod))
 
-    async def _report(self, change: Callable[[Pod], Pod]) -> None:
-        await self._around.store.change_pod(self._pod, change)
-
     def _say(self, reason: Reason, message: str) -> None:
         self._around.store.emit(Event("Pod", self._pod.metadata.key, reason, message, warning=True))
 
@@ -326,6 +351,12 @@ async def _all_over(tasks: Iterable[asyncio.Task[Outcome]]) -> None:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         task.result()
+
+
+def _field_values(pod: Pod) -> dict[str, str]:
+    """What the pod's own environment may refer to: pod_check.FIELD_PATHS."""
+    metadata = pod.metadata
+    return dict(zip(FIELD_PATHS, (metadata.key.name, metadata.key.namespace, metadata.uid, pod.node), strict=True))
 
 
 def _moved(edits: ContainerEdits) -> tuple[Mount | DeviceNode, ...]:

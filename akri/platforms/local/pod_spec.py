@@ -1,6 +1,7 @@
-"""Reads the parts of a Kubernetes PodSpec that this platform honours, and names those it does not. Pure, and never raises.
+"""Reads the parts of a Kubernetes PodSpec that this platform honours. Pure, and never raises.
 
-A user wrote the spec, so anything may stand anywhere in it: what has the wrong type is treated as missing.
+A user wrote the spec, so anything may stand anywhere in it: what has the wrong type is treated as missing. What is ignored
+or refused is told by pod_check.py.
 """
 
 from __future__ import annotations
@@ -17,14 +18,8 @@ from akri.core.metadata import Json, JsonObject
 from akri.platforms.local.restarts import RestartPolicy
 from akri.platforms.pod_requests import container_devices, json_object, json_objects
 
-__all__ = ["Container", "containers", "expanded", "grace_seconds", "ignored_fields", "restart_policy", "whole_number"]
+__all__ = ["Container", "containers", "deadline_seconds", "expanded", "grace_seconds", "restart_policy", "texts", "whole_number"]
 
-_HONOURED_OF_POD: Final = frozenset(
-    {"affinity", "containers", "enableServiceLinks", "initContainers", "nodeName", "restartPolicy", "terminationGracePeriodSeconds"}
-)
-_HONOURED_OF_CONTAINER: Final = frozenset(
-    {"args", "command", "env", "image", "imagePullPolicy", "name", "ports", "resources", "restartPolicy", "workingDir"}
-)
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^()]+)\)")
 _DEFAULT_GRACE: Final = 30.0
 _LARGEST: Final = 10**9
@@ -38,8 +33,9 @@ def _counts(value: Mapping[ResourceName, int]) -> Mapping[ResourceName, int]:
 class Container:
     """One container of a pod; `place` is where it stands in the spec: `containers[0]`.
 
-    init: it runs before the main ones. sidecar: an init container that goes on beside them. devices: how many devices of
-    each resource it asks for.
+    command: of a process, `command` and `args` one after the other. image, entry, arguments: of a container in a runtime; entry
+    is empty for the image's own. init: it runs before the main ones. sidecar: an init container that goes on beside them.
+    devices: how many devices of each resource it asks for. mounts: paths of the host that it needs.
     """
 
     name: str
@@ -50,19 +46,29 @@ class Container:
     devices: Mapping[ResourceName, int] = field(factory=dict[ResourceName, int], converter=_counts, hash=False)
     init: bool = False
     sidecar: bool = False
+    image: str = ""
+    entry: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    pull: str = ""
+    mounts: tuple[tuple[str, bool], ...] = ()
 
 
-def containers(spec: JsonObject) -> tuple[Container, ...]:
-    """Read all containers, the init containers first, each in the order of the spec."""
-    init = [_container(f"initContainers[{index}]", item) for index, item in enumerate(json_objects(spec.get("initContainers")))]
-    main = [_container(f"containers[{index}]", item) for index, item in enumerate(json_objects(spec.get("containers")))]
+def containers(spec: JsonObject, fields: Mapping[str, str] | None = None) -> tuple[Container, ...]:
+    """Read all containers, the init containers first, each in the order of the spec. fields: what `fieldRef` may refer to."""
+    known = fields or {}
+    init = [_container(f"initContainers[{index}]", item, known) for index, item in enumerate(json_objects(spec.get("initContainers")))]
+    main = [_container(f"containers[{index}]", item, known) for index, item in enumerate(json_objects(spec.get("containers")))]
     return (*init, *main)
 
 
 def grace_seconds(spec: JsonObject) -> float:
     """Seconds between the request to end and the kill: `terminationGracePeriodSeconds`, 30 by default."""
-    value = spec.get("terminationGracePeriodSeconds")
-    return _DEFAULT_GRACE if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 else float(value)
+    return _DEFAULT_GRACE if (seconds := _seconds(spec.get("terminationGracePeriodSeconds"))) is None else seconds
+
+
+def deadline_seconds(spec: JsonObject) -> float | None:
+    """Seconds from the start of a pod or a job until it has failed; None: any time."""
+    return _seconds(spec.get("activeDeadlineSeconds"))
 
 
 def restart_policy(spec: JsonObject, container: Container) -> RestartPolicy:
@@ -72,15 +78,6 @@ def restart_policy(spec: JsonObject, container: Container) -> RestartPolicy:
     value = spec.get("restartPolicy", RestartPolicy.ALWAYS.value)
     policy = next((policy for policy in RestartPolicy if policy.value == value), RestartPolicy.ALWAYS)
     return RestartPolicy.ON_FAILURE if container.init and policy is RestartPolicy.ALWAYS else policy
-
-
-def ignored_fields(spec: JsonObject) -> tuple[str, ...]:
-    """Name each field that is set and that this platform does not honour, as a path within the PodSpec."""
-    ignored = [name for name in spec if name not in _HONOURED_OF_POD]
-    for place in ("initContainers", "containers"):
-        for index, item in enumerate(json_objects(spec.get(place))):
-            ignored.extend(f"{place}[{index}].{name}" for name in _ignored_of_container(item))
-    return tuple(sorted(ignored))
 
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:
@@ -99,41 +96,49 @@ def whole_number(value: Json, default: int = 0) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else default
 
 
-def _container(place: str, item: JsonObject) -> Container:
+def texts(value: Json) -> tuple[str, ...]:
+    """Read a list of texts."""
+    items = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    return tuple(str(item) for item in items)
+
+
+def _seconds(value: Json) -> float | None:
+    return None if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 else float(value)
+
+
+def _container(place: str, item: JsonObject, fields: Mapping[str, str]) -> Container:
     init = place.startswith("init")
-    working_directory = item.get("workingDir")
+    command, arguments = texts(item.get("command")), texts(item.get("args"))
     return Container(
         name=str(item.get("name", "")),
         place=place,
-        command=(*_texts(item.get("command")), *_texts(item.get("args"))),
-        environment=_environment(json_objects(item.get("env"))),
-        working_directory=working_directory if isinstance(working_directory, str) else "",
+        command=(*command, *arguments),
+        environment=_environment(json_objects(item.get("env")), fields),
+        working_directory=_text(item.get("workingDir")),
         devices=container_devices(item),
         init=init,
         sidecar=init and item.get("restartPolicy") == "Always",
+        image=_text(item.get("image")),
+        entry=command,
+        arguments=arguments,
+        pull=_text(item.get("imagePullPolicy")),
+        mounts=tuple((_text(mount.get("mountPath")), mount.get("readOnly") is True) for mount in json_objects(item.get("volumeMounts"))),
     )
 
 
-def _environment(items: Iterable[JsonObject]) -> dict[str, str]:
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _environment(items: Iterable[JsonObject], fields: Mapping[str, str]) -> dict[str, str]:
     environment: dict[str, str] = {}
     for item in items:
         name, value = item.get("name"), item.get("value", "")
-        if isinstance(name, str) and isinstance(value, str) and "valueFrom" not in item:
+        if "valueFrom" in item:
+            path = json_object(json_object(item.get("valueFrom")).get("fieldRef")).get("fieldPath")
+            known = fields.get(path) if isinstance(path, str) else None
+            if isinstance(name, str) and known is not None:
+                environment[name] = known
+        elif isinstance(name, str) and isinstance(value, str):
             environment[name] = expanded(value, environment)
     return environment
-
-
-def _ignored_of_container(item: JsonObject) -> list[str]:
-    ignored = [name for name in item if name not in _HONOURED_OF_CONTAINER]
-    ignored.extend(f"env[{index}].valueFrom" for index, variable in enumerate(json_objects(item.get("env"))) if "valueFrom" in variable)
-    limits = json_object(json_object(item.get("resources")).get("limits"))
-    ignored.extend(f"resources.limits.{name}" for name in limits if "/" not in name)
-    return ignored
-
-
-def _texts(value: Json) -> tuple[str, ...]:
-    return tuple(str(item) for item in _sequence(value))
-
-
-def _sequence(value: Json) -> Sequence[Json]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

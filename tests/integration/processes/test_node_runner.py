@@ -117,11 +117,11 @@ async def test_what_is_not_honoured_is_said() -> None:
     nodes = (DeviceNode("/dev/camera", "/dev/video7"), DeviceNode("/dev/a", "/dev/a"))
     edits = {"main": ContainerEdits({}, (Mount("/inside", "/outside"), Mount("/same", "/same")), nodes)}
     async with station(edits=edits) as place:
-        await place.store.create_pod(KEY, spec(shell("true", livenessProbe={}), hostNetwork=True))
+        await place.store.create_pod(KEY, spec(shell("true", livenessProbe={}), hostNetwork=True, hostname="a"))
         await place.phase(Phase.SUCCEEDED)
         assert place.said(Reason.FIELD_IGNORED) == [
             "spec.containers[0].livenessProbe is not honoured on this platform",
-            "spec.hostNetwork is not honoured on this platform",
+            "spec.hostname is not honoured on this platform",
             "/outside cannot appear as /inside for container main: a process sees the paths of the host",
             "/dev/video7 cannot appear as /dev/camera for container main: a process sees the paths of the host",
         ]

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akri.core.metadata import Json, JsonObject
-from akri.platforms.local.pod_spec import containers, expanded, grace_seconds, ignored_fields, whole_number
+from akri.platforms.local.pod_check import ignored_fields, ignored_job_fields, refused_fields, refused_job_fields
+from akri.platforms.local.pod_spec import Container, containers, deadline_seconds, expanded, grace_seconds, restart_policy, whole_number
 
 CAM = "akri.sh/cam-8120fe"
 json = st.recursive(
@@ -14,7 +15,24 @@ json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-names = st.sampled_from(["containers", "initContainers", "env", "resources", "limits", "command", "name", "terminationGracePeriodSeconds"])
+names = st.sampled_from(
+    [
+        "terminationGracePeriodSeconds",
+        "activeDeadlineSeconds",
+        "restartPolicy",
+        "containers",
+        "initContainers",
+        "env",
+        "resources",
+        "limits",
+        "command",
+        "name",
+        "securityContext",
+        "volumes",
+        "volumeMounts",
+        "valueFrom",
+    ]
+)
 rubbish = st.dictionaries(
     names, st.recursive(json, lambda inner: st.lists(st.dictionaries(names, inner, max_size=3), max_size=3)), max_size=4
 )
@@ -50,21 +68,30 @@ def test_references_are_expanded_as_kubernetes_does() -> None:
     assert expanded("$(A) $$(A) $(B) $A $$$(A) $(", {"A": "1"}) == "1 $(A) $(B) $A $1 $("
 
 
-def test_fields_that_are_not_honoured_are_named() -> None:
-    container: JsonObject = {
-        "name": "main",
-        "securityContext": {},
-        "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {}}],
-        "resources": {"limits": {"memory": "1Gi", CAM: 1}},
+def test_variables_may_be_fields_of_the_pod() -> None:
+    source: Json = {"fieldRef": {"fieldPath": "spec.nodeName"}}
+    env: Json = [
+        {"name": "NODE", "valueFrom": source},
+        {"name": "ON", "value": "on $(NODE)"},
+        {"name": "X", "valueFrom": {"secretKeyRef": {}}},
+    ]
+    [container] = containers({"containers": [{"name": "main", "env": env}]}, {"spec.nodeName": "node-a"})
+    assert container.environment == {"NODE": "node-a", "ON": "on node-a"}
+
+
+def test_sidecars_start_always_and_init_containers_until_they_succeed() -> None:
+    side, init, main = Container("a", init=True, sidecar=True), Container("b", init=True), Container("c")
+    policies = {
+        policy: [restart_policy({"restartPolicy": policy} if policy else {}, one).value for one in (side, init, main)]
+        for policy in ("", "Always", "OnFailure", "Never", "Nonsense")
     }
-    spec: JsonObject = {"containers": [container], "hostNetwork": True, "restartPolicy": "Always", "affinity": {}}
-    assert ignored_fields(spec) == (
-        "containers[0].env[1].valueFrom",
-        "containers[0].resources.limits.memory",
-        "containers[0].securityContext",
-        "hostNetwork",
-    )
-    assert ignored_fields({"restartPolicy": "Never", "containers": [{"name": "main", "command": ["x"]}]}) == ()
+    assert policies == {
+        "": ["Always", "OnFailure", "Always"],
+        "Always": ["Always", "OnFailure", "Always"],
+        "OnFailure": ["Always", "OnFailure", "OnFailure"],
+        "Never": ["Always", "Never", "Never"],
+        "Nonsense": ["Always", "OnFailure", "Always"],
+    }
 
 
 def test_the_grace_is_thirty_seconds_unless_it_is_a_number() -> None:
@@ -86,4 +113,7 @@ def test_nothing_that_a_user_writes_raises(spec: JsonObject) -> None:
     assert all(count >= 0 for container in containers(spec) for count in container.devices.values())
     assert len(containers(spec)) >= 0
     assert list(ignored_fields(spec)) == sorted(ignored_fields(spec))
+    assert list(ignored_job_fields(spec)) == sorted(ignored_job_fields(spec))
+    assert all(problem.place and problem.message for problem in (*refused_fields(spec), *refused_job_fields(spec)))
     assert grace_seconds(spec) >= 0
+    assert (deadline_seconds(spec) or 0) >= 0
