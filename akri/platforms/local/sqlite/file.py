@@ -7,6 +7,7 @@ Each row carries a checksum, since SQLite notices damage only to what it needs i
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Generator
@@ -31,6 +32,7 @@ _CHECKPOINT_AFTER: Final = 200
 _CHECKPOINT_AT_ONCE: Final = 8_000
 """Pages in the log after which SQLite does so in a commit."""
 _BUSY: Final = 5
+_READ_ONLY: Final = 8
 _DAMAGE: Final = frozenset({1, 11, 19, 20, 24, 26})
 """Codes of SQLite: CORRUPT, FORMAT, NOTADB; and what our statements meet in a schema that is not ours: ERROR, CONSTRAINT, MISMATCH."""
 _SCHEMA: Final = (
@@ -96,17 +98,13 @@ _Value: TypeAlias = int | str
 
 
 class StoreFile:
-    """An open store of today's version. Raises sqlite3.Error; a transaction that failed is rolled back.
+    """An open store. Raises sqlite3.Error; a transaction that failed is rolled back. version: that of its schema."""
 
-    frozen: nothing on this disk can change, so that it is read as it is, without locks.
-    """
-
-    def __init__(self, path: Path, *, frozen: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         """Open a file that is there."""
-        how = "mode=ro&immutable=1" if frozen else "mode=rw"
-        self._connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-        )
+        self._path = path
+        address = f"{path.absolute().as_uri()}?mode=rw"
+        self._connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         self._connection.text_factory = _text
         self._execute = self._connection.execute
         self._durable = False
@@ -140,6 +138,7 @@ class StoreFile:
 
     def check(self) -> None:
         """Look for damage in the whole file; raise DamagedError. Rows are looked at when they are read."""
+        self._check_mode()
         with self.transaction(writing=False):
             (found,) = cast("tuple[str]", self._execute("PRAGMA integrity_check(1)").fetchone())
             if found != "ok":
@@ -149,6 +148,20 @@ class StoreFile:
             if version != self.version or revision < newest:
                 message = f"its version is {self.version} or {version}, its last revision {newest} or {revision}"
                 raise DamagedError(message)
+
+    def _check_mode(self) -> None:
+        """Find damage in the header that makes SQLite take the file for one that it may not write, or with another kind of log."""
+        (mode,) = cast("tuple[str]", self._execute("PRAGMA journal_mode").fetchone())
+        if mode != "wal":
+            message = f"its journal mode is {mode}"
+            raise DamagedError(message)
+        try:
+            with self.transaction():
+                self._execute("UPDATE counter SET revision = revision")  # and never committed
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == _READ_ONLY and os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK):
+                raise DamagedError(str(error)) from error
+            raise
 
     @contextmanager
     def transaction(self, *, writing: bool = True, durable: bool = False) -> Generator[None]:

@@ -34,6 +34,8 @@ _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the file, in case a ring was lost."""
 _APART: Final = 0.005
 """Seconds between two looks at the file because of rings, at least: in a storm of them one look serves many."""
+_PATIENCE: Final = 20.0
+"""Seconds after which nobody waits for an answer any longer: a disk may hang for ever."""
 _LOG: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -48,10 +50,11 @@ class _Sqlite:
         self._clock = clock
         self._catching_up = False
         self._caught_up = 0.0
+        self._answering: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
-        return self._thread.busy
+        return self._thread.busy or self._catching_up
 
     async def open(self, *, must_exist: bool) -> None:
         self._loop = asyncio.get_running_loop()
@@ -66,15 +69,17 @@ class _Sqlite:
 
     async def close(self) -> None:
         self._looking.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
         self._loop.remove_reader(self._bell.fileno())
         await asyncio.wait({self._looking, self._thread.submit(self._close)})
         await self._thread.close()
 
     async def change(self, step: Callable[[Tables], _T], *, durable: bool = False) -> _T:
-        return await self._thread.submit(partial(self._change, step, durable))
+        return await _answer(self._thread.submit(partial(self._change, step, durable)))
 
     async def catch_up(self) -> None:
-        await self._thread.submit(self._catch_up)
+        await _answer(self._thread.submit(self._catch_up))
 
     def keep(self, event: Event, node: NodeName = NO_NODE) -> None:
         past = PastEvent(event, round(self._clock.wall(), 6), node)
@@ -84,7 +89,7 @@ class _Sqlite:
         self._bell.hear()
         if not self._catching_up:
             self._catching_up = True
-            self._loop.call_at(self._caught_up + _APART, self._answer_ring)
+            self._answering = self._loop.call_at(self._caught_up + _APART, self._answer_ring)
 
     def _answer_ring(self) -> None:
         self._caught_up = self._loop.time()
@@ -178,6 +183,15 @@ class SqliteStore(LocalStore):
     def busy(self) -> bool:
         """Whether something is being stored or read: for tests on a clock that stands still meanwhile."""
         return self._sqlite.busy
+
+
+async def _answer(future: asyncio.Future[_T]) -> _T:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await future
+    except TimeoutError as error:
+        message = f"the store did not answer within {_PATIENCE:.0f} s; it may still do what it was asked"
+        raise OutcomeUnknownError(message) from error
 
 
 def _forget(future: asyncio.Future[None]) -> None:
