@@ -23,12 +23,16 @@ _CALM: Final = 0.05
 
 
 class Follower:
-    """Holds what the platform's watches delivered last. parts: the fields of Overview that are followed."""
+    """Holds what the platform's watches delivered last.
 
-    def __init__(self, platform: UserPlatform, parts: Collection[str] = PARTS) -> None:
+    parts: the fields of Overview that are followed. calm: seconds that are waited for more after a change.
+    """
+
+    def __init__(self, platform: UserPlatform, parts: Collection[str] = PARTS, calm: float = _CALM) -> None:
         """Nothing is followed before `run`."""
         self._platform = platform
         self._parts = frozenset(parts) - {"statuses"}
+        self._calm = calm
         self._held: dict[str, dict[ObjectKey, object]] = {}
         self._statuses: Mapping[str, object] = {}
         self._events: deque[PastEvent] = deque(maxlen=_KEPT)
@@ -62,7 +66,7 @@ class Follower:
                 await self._changed.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(_CALM)  # changes come in bursts
+        await asyncio.sleep(self._calm)  # changes come in bursts
         self._changed.clear()
 
     def _watches(self) -> dict[str, Callable[[], _Watch[object]]]:

@@ -30,10 +30,14 @@ _NAMES: Final = (
     "apply",
     "conformance",
     "delete",
+    "describe",
     "discover",
     "edit",
+    "env",
     "explain",
     "get",
+    "logs",
+    "top",
     "validate",
 )
 _OWN: Final = {name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in _NAMES}

@@ -30,7 +30,20 @@ __all__ = ["CAMERAS", "ECHO", "NODES", "Scene", "configuration_document", "key"]
 NODES: Final = (NodeName("node-a"), NodeName("node-b"))
 ECHO: Final = ("echo-8120fe", "echo-a19705")
 CAMERAS: Final = "cameras"
-_SPEC: Final[JsonObject] = {"containers": [{"name": "main", "image": "broker", "env": [{"name": "LEVEL", "value": "info"}]}]}
+_SPEC: Final[JsonObject] = {
+    "containers": [
+        {
+            "name": "main",
+            "image": "broker",
+            "env": [
+                {"name": "LEVEL", "value": "info"},
+                {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "safe", "key": "word"}}},
+                {"name": "COLOUR", "value": "red"},
+            ],
+            "resources": {"limits": {"akri.sh/echo-8120fe": "1"}},
+        }
+    ]
+}
 
 
 def key(name: str, namespace: str = "default") -> ObjectKey:

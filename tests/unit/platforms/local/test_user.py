@@ -97,7 +97,7 @@ async def test_a_log_is_followed_through_a_rotation_until_the_pod_is_gone(tmp_pa
 
 async def test_pods_that_ask_for_devices_are_listed_those_of_users_too() -> None:
     store = MemoryStore(VirtualClock())
-    asking = {"containers": [{"name": "main", "resources": {"limits": {"akri.sh/echo-8120fe": 1}}}]}
+    asking: JsonObject = {"containers": [{"name": "main", "resources": {"limits": {"akri.sh/echo-8120fe": 1}}}]}
     await store.create_pod(ObjectKey("default", "user"), asking)
     await store.create_pod(ObjectKey("default", "broker"), POD, instance=ObjectKey("default", "echo-8120fe"))
     await store.create_pod(ObjectKey("default", "other"), {"containers": [{"name": "m", "resources": {"limits": {"example.com/gpu": 1}}}]})
