@@ -15,7 +15,8 @@ __all__ = ["RULES", "UDEVD", "in_namespace", "prepare", "refused"]
 RULES: Final = Path("/run/udev/rules.d")
 UDEVD: Final = Path("/usr/lib/systemd/systemd-udevd")
 _ROOT: Final = Path(__file__).parents[3]
-_UNSHARE: Final = ("unshare", "--mount", "--net", "--propagation", "private")
+# With processes of its own, so that all of them end with it, a udev daemon that a scene could not stop too.
+_UNSHARE: Final = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 _PACKAGED: Final = (Path("/usr/lib/udev/rules.d"), Path("/etc/udev/rules.d"))
 
 

@@ -17,7 +17,7 @@ from akri.discovery.udev.rules import Key, parse_rule
 from tests.integration.udev.namespace import in_namespace, refused
 
 REFUSED = refused()
-pytestmark = pytest.mark.skipif(bool(REFUSED), reason=REFUSED)
+pytestmark = [pytest.mark.skipif(bool(REFUSED), reason=REFUSED), pytest.mark.timeout(360)]
 JUDGES: Final = "tests.integration.udev.judges"
 FILES: Final = int(os.environ.get("AKRI_UDEV_FILES", "200"))
 SEED: Final = int(os.environ.get("AKRI_UDEV_SEED", "1"))
@@ -25,7 +25,7 @@ TAGGED: Final = 'KERNEL=="null|0000:00:0[1-9].0", TAG+="akri_old"\n'
 
 
 def judged(question: object) -> tuple[dict[str, object], list[dict[str, object]]]:
-    answer = in_namespace(JUDGES, question, 50)
+    answer = in_namespace(JUDGES, question, 300)
     return answer, cast("list[dict[str, object]]", answer["differences"])
 
 
