@@ -128,10 +128,13 @@ async def test_the_controller_brings_brokers_and_services_and_then_rests(scene: 
         return len(await scene.all("services")) == 2 and status.get("brokersReady") == 2
 
     await eventually(told, seconds=_SECONDS, what="services, and a status that counts two brokers")
-    await asyncio.sleep(2)
-    before = scene.writes()
-    await asyncio.sleep(6)
-    assert scene.writes() == before, scene.proxy.requests
+
+    async def rests() -> bool:
+        before = scene.writes()
+        await asyncio.sleep(6)
+        return scene.writes() == before
+
+    await eventually(rests, seconds=_SECONDS, what="six seconds without a write")
 
     await scene.edit(configurationServiceSpec={"type": "ClusterIP"})
 
@@ -175,5 +178,9 @@ async def test_c1_a_broker_that_ends_at_once_comes_again_after_the_back_off(scen
     assert (made, scene.proxy.requests["create", "pods"]) == (1, 2)
     await scene.pods("failed successor", lambda pods: [pod["status"]["phase"] for pod in pods.values()] == ["Failed"])
     assert again["metadata"]["labels"]["akri.sh/target-node"] == "node-a"
-    events = await scene.admin.list(f"/apis/events.k8s.io/v1/namespaces/{scene.namespace}/events")
-    assert any(event["reason"] == "BrokerFailed" and reason in event["note"] for event in events)
+
+    async def told() -> bool:
+        events = await scene.admin.list(f"/apis/events.k8s.io/v1/namespaces/{scene.namespace}/events")
+        return any(event["reason"] == "BrokerFailed" and reason in event["note"] for event in events)
+
+    await eventually(told, seconds=_SECONDS, what=f"an event BrokerFailed that names {reason}")
