@@ -21,6 +21,7 @@ from akri.clock import wait_for_either, within
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
 from akri.core.inventory_commands import NOTHING, Countdown
+from akri.core.presence import UNSEEN
 from akri.core.reports import DiscoveryReport, Event, KeptDevice, Reason
 from akri.ports import Clock, NodePlatform
 
@@ -32,6 +33,8 @@ _TIMEOUT: Final = 10.0
 _GATHER: Final = 0.1
 """Seconds in which changes are gathered into one report."""
 _AT_ONCE: Final = 8
+_BEGINNING: Final = 30.0
+"""Seconds that handlers have to show again what an earlier run of the agent saw, before people are told of what they do not see."""
 _TELL_EVERY: Final = 10.0
 """Seconds between two events about what is wrong with one Configuration; a report shows everything at any time."""
 _SAME_TIME: Final = 1.0
@@ -131,11 +134,12 @@ class Reporting:
         if configuration is None or not handlers:
             return None
         decision = self.inventory.decided.get(key, NOTHING)
+        countdowns = self._missed(key, decision.countdowns)
         said = [str(problem) for problem in decision.problems]
         waiting = [f"Instance {waiting.key}: {waiting.reason}" for waiting in decision.waiting]
         kept = [
             f"device {countdown.device_id}: {countdown.reason} ({countdown.misses} answers without it); kept until its grace is over"
-            for countdown in decision.countdowns
+            for countdown in countdowns
         ]
         unreadable = [str(entry.problem) for _, table in sorted(self.state.tables(key).items()) for entry in table.unreadable]
         refused = [self.inventory.refused[key]] if key in self.inventory.refused else []
@@ -143,8 +147,15 @@ class Reporting:
         problems = _bounded([*refused, *said, *waiting, *kept, *unreadable])
         wall, now = self.clock.wall(), self.clock.now()
         before = self._published[key].kept if key in self._published else ()
-        devices = kept_devices(decision.countdowns, wall - now + self.inventory.decided_at.get(key, now), before)
+        devices = kept_devices(countdowns, wall - now + self.inventory.decided_at.get(key, now), before)
         return DiscoveryReport(key, metadata.uid, self.state.node, metadata.generation, wall, handlers, problems, devices)
+
+    def _missed(self, key: ObjectKey, countdowns: Sequence[Countdown]) -> Sequence[Countdown]:
+        """Leave out what an earlier run saw, while this one has just begun to look."""
+        presence = self.discovery.presence.get(key)
+        if presence is None or self.clock.now() - presence.started >= _BEGINNING:
+            return countdowns
+        return [one for one in countdowns if one.reason != UNSEEN]
 
 
 def kept_devices(countdowns: Iterable[Countdown], wall: float, before: Iterable[KeptDevice]) -> tuple[KeptDevice, ...]:

@@ -5,6 +5,7 @@ A broker writes a line whenever it starts, and holds a lock for its life: one th
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -12,19 +13,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-__all__ = ["PATIENCE", "State", "akri", "state"]
+from akri.clock import SystemClock
+from akri.core.instance import Instance
+from akri.platforms.local.sqlite.store import SqliteStore
+from akri.scheduling.model import Phase
+
+__all__ = ["PATIENCE", "State", "Stored", "akri", "state"]
 
 PATIENCE = 45.0
 _AKRI = (sys.executable, "-c", "from akri.cli.main import main; main()")
+# Of one device there is one broker on each node.
 _BROKER = """\
-exec 9>>{folder}/$DEBUG_ECHO_DESCRIPTION.lock
-flock -n 9 || echo $DEBUG_ECHO_DESCRIPTION $$ >>{folder}/violations
+place=$DEBUG_ECHO_DESCRIPTION@$NODE
+exec 9>>"{folder}/$place.lock"
+flock -n 9 || echo $place $$ >>{folder}/violations
 echo $$ >>{folder}/$DEBUG_ECHO_DESCRIPTION.starts
 echo I have $DEBUG_ECHO_DESCRIPTION
 exec sleep {number}
@@ -35,6 +43,25 @@ def akri(*arguments: str | Path, text: str | None = None, environment: dict[str,
     """Run a command to its end."""
     command = [*_AKRI, *map(str, arguments)]
     return subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=55, check=False)
+
+
+@frozen
+class Stored:
+    """What a store holds: Instances by device id, phases of pods by name, whether nodes are ready."""
+
+    instances: Mapping[str, Instance]
+    pods: Mapping[str, Phase]
+    nodes: Mapping[str, bool]
+
+    @property
+    def uids(self) -> Mapping[str, str]:
+        """Which Instance each device has."""
+        return {device: one.metadata.uid for device, one in self.instances.items()}
+
+    @property
+    def usages(self) -> Mapping[str, str]:
+        """Every slot that is held, and by whom."""
+        return {slot: text for one in self.instances.values() for slot, text in one.device_usage.items() if text}
 
 
 @define(eq=False)
@@ -68,6 +95,7 @@ class State:
             f"      descriptions: {[f'{name}-{index}' for index in range(devices)]}\n"
             "  brokerSpec:\n    brokerPodSpec:\n      restartPolicy: Always\n      containers:\n      - name: broker\n"
             f'        command: ["sh", "{script}"]\n'
+            "        env:\n        - name: NODE\n          valueFrom: {fieldRef: {fieldPath: spec.nodeName}}\n"
             '        resources:\n          limits:\n            "{{PLACEHOLDER}}": "1"\n'
         )
         return file
@@ -114,6 +142,19 @@ class State:
         """Brokers that found another one at work on their device."""
         path = self.accounts / "violations"
         return path.read_text().splitlines() if path.exists() else []
+
+    def stored(self) -> Stored:
+        """Read what is in the store, as one more process."""
+
+        async def read() -> Stored:
+            async with SqliteStore(self.path, SystemClock(), must_exist=True) as store:
+                return Stored(
+                    {one.device_id or "": one for one in store.instances},
+                    {one.metadata.key.name: one.phase for one in store.pods},
+                    {str(one.name): one.ready for one in store.nodes},
+                )
+
+        return asyncio.run(read())
 
     def kill(self, program: subprocess.Popen[bytes]) -> None:
         """End a program as a power cut would."""

@@ -191,3 +191,15 @@ async def test_nothing_is_known_before_the_configurations_are() -> None:
     assert agent.known() is None
     async with agent_world() as it:
         assert it.agent.known() == ()
+
+
+async def test_devices_that_are_not_seen_again_yet_are_told_of_after_half_a_minute() -> None:
+    async with agent_world(device("foo0")) as it:
+        wanted = await it.store.apply(configuration())
+        await it.clock.advance(1)
+        clock, store = it.clock, it.store
+    async with agent_world(store=store, clock=clock, remembered=_told(wanted, device("foo0")), answering=False) as it:
+        await it.clock.advance(20)
+        assert it.problems() == ""
+        await it.clock.advance(60)
+        assert "device foo0: not seen since the agent began to look for it" in it.problems()
