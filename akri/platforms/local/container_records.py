@@ -19,6 +19,7 @@ __all__ = [
     "Started",
     "container_state",
     "parse_ended",
+    "parse_pipe",
     "parse_started",
     "parse_stat",
     "parse_supervisor",
@@ -125,6 +126,12 @@ def parse_supervisor(text: str) -> ProcessIdentity | None:
     """Read `supervisor`, which the launcher writes: the boot's id and the /proc/PID/stat of what becomes the supervisor."""
     boot, _, stat = text.partition("\n")
     return parse_stat(stat, boot)
+
+
+def parse_pipe(text: str, boot: str) -> int:
+    """Read from `supervisor` the inode of the pipe that the container's processes write to; 0 if it is not known in this boot."""
+    lines = text.splitlines()
+    return int(lines[2]) if len(lines) > 2 and lines[0] == boot and lines[2].isascii() and lines[2].isdecimal() else 0
 
 
 def container_state(*, locked: bool, supervisor: str, started: str, ended: str) -> ContainerState:

@@ -97,8 +97,8 @@ async def ended(process: ProcessIdentity) -> None:
         os.waitpid(process.pid, os.WNOHANG)  # noqa: ASYNC222 - does not wait
 
 
-def end_marked(place: Path, roots: Iterable[ProcessIdentity] = (), *, seconds: float = 5.0) -> frozenset[int]:
-    """Kill all that runs for the record `place` or one below it, and what descends from that or from `roots`.
+def end_marked(place: Path, roots: Iterable[ProcessIdentity] = (), *, pipe: int = 0, seconds: float = 5.0) -> frozenset[int]:
+    """Kill all that runs for the record `place` or one below it, has this pipe, or descends from that or from `roots`.
 
     Goes on until nothing is left, but not for longer than `seconds`; returns the ids of those that could not be ended.
     Blocks: call it in a thread.
@@ -106,7 +106,7 @@ def end_marked(place: Path, roots: Iterable[ProcessIdentity] = (), *, seconds: f
     deadline = time.monotonic() + seconds
     roots = tuple(roots)
     while True:
-        left = tuple(_belonging(os.fsencode(place), roots))
+        left = tuple(_belonging(os.fsencode(place), roots, pipe))
         for process in left:
             with suppress(PermissionError):
                 send_signal(process, signal.SIGKILL)
@@ -115,10 +115,10 @@ def end_marked(place: Path, roots: Iterable[ProcessIdentity] = (), *, seconds: f
         time.sleep(_ROUND)
 
 
-def _belonging(place: bytes, roots: tuple[ProcessIdentity, ...]) -> Iterator[ProcessIdentity]:
+def _belonging(place: bytes, roots: tuple[ProcessIdentity, ...], pipe: int) -> Iterator[ProcessIdentity]:
     boot = boot_id()
     table = {pid: seen for pid in _pids() if (seen := _seen(pid)) is not None and not seen.gone}
-    wanted = {pid for pid in table if _is_marked(pid, place)}
+    wanted = {pid for pid in table if _is_marked(pid, place) or (pipe and _has_pipe(pid, pipe))}
     wanted |= {root.pid for root in roots if root.boot == boot and root.pid in table and table[root.pid].began == root.began}
     found: set[int] = set()
     while wanted - found:
@@ -143,3 +143,18 @@ def _is_marked(pid: int, place: bytes) -> bool:
     mark = b"\0" + MARKER.encode() + b"=" + place
     start = (b"\0" + environment).find(mark)
     return start >= 0 and environment[start + len(mark) - 1 : start + len(mark)] in {b"", b"\0", b"/"}
+
+
+def _has_pipe(pid: int, pipe: int) -> bool:
+    try:
+        with os.scandir(_PROC / str(pid) / "fd") as entries:
+            return any(_target(entry) == f"pipe:[{pipe}]" for entry in entries)
+    except OSError:
+        return False
+
+
+def _target(entry: os.DirEntry[str]) -> str:
+    try:
+        return str(Path(entry.path).readlink())
+    except OSError:
+        return ""

@@ -1,10 +1,10 @@
 """Makes a process that outlives this program and becomes the supervisor of a container. Run as a script, never imported.
 
-    launcher.py ENVIRONMENT READ WRITE LOCK RECORD SCRIPT ARGUMENT...
+    launcher.py ENVIRONMENT READ WRITE LOCK RECORD SHELL SCRIPT ARGUMENT...
 
 The first four are descriptors, which become 6, 7, 8 and 9 of SCRIPT. The process belongs to no terminal and no session of the
-starter's, it is a child subreaper (prctl(2); kept over execve, so the shell need not know), and RECORD says who it is before
-it becomes the shell. What goes wrong is written to the standard error, which is closed when nothing can any more.
+starter's, it is a child subreaper (prctl(2); kept over execve, so the shell need not know), and RECORD says who it is, and which
+pipe it reads, before it becomes the shell. What goes wrong is written to the standard error, which is closed when nothing can any more.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ def _become(record: str) -> None:
         raise OSError(ctypes.get_errno(), "cannot become a child subreaper")
     boot, stat = _text("/proc/sys/kernel/random/boot_id"), _text("/proc/self/stat")
     descriptor = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.write(descriptor, boot + stat)
+    os.write(descriptor, boot + stat + b"%d\n" % os.fstat(_FIRST + 1).st_ino)
     os.close(descriptor)
 
 
@@ -53,12 +53,12 @@ def main() -> None:
     try:
         _place([int(number) for number in sys.argv[1:5]])
         _become(sys.argv[5])
-        shell = ["/bin/sh", *sys.argv[6:]]
+        shell = sys.argv[6:]
         nothing = os.open("/dev/null", os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         os.close(nothing)
-        os.execv(shell[0], shell)  # noqa: S606 - it is the shell
+        os.execvp(shell[0], shell)  # noqa: S606 - it is the shell
     except OSError as error:
         os.write(2, str(error).encode("utf-8", "replace"))
         os._exit(1)

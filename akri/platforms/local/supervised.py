@@ -23,8 +23,8 @@ from typing import Final
 
 from attrs import frozen
 
-from akri.platforms.local.container_records import Alive, ContainerState, Ended, Lost, NeverStarted, container_state
-from akri.platforms.local.host_processes import MARKER, end_marked, ended, send_signal
+from akri.platforms.local.container_records import Alive, ContainerState, Ended, Lost, NeverStarted, container_state, parse_pipe
+from akri.platforms.local.host_processes import MARKER, boot_id, end_marked, ended, send_signal
 from akri.platforms.local.logs import MAXIMUM_LOG
 from akri.platforms.local.processes import Command
 
@@ -61,9 +61,10 @@ class Launch:
 class Supervised:
     """The process of one container. folder: the container's, in the record of its pod; nothing else names the container."""
 
-    def __init__(self, folder: Path) -> None:
-        """Nothing is read or made yet."""
+    def __init__(self, folder: Path, shell: str = "/bin/sh") -> None:
+        """Nothing is read or made yet. shell: the POSIX shell that runs the supervisor."""
         self.folder = folder
+        self._shell = shell
 
     def look(self) -> ContainerState:
         """Say what is known of it at this moment."""
@@ -123,7 +124,8 @@ class Supervised:
             return frozenset()
         known = (None if isinstance(state, Ended) else state.supervisor, state.started.process if state.started else None)
         roots = [process for process in known if process is not None]
-        return await asyncio.to_thread(end_marked, self.folder, roots)
+        pipe = parse_pipe(_text(self.folder / "supervisor"), boot_id())
+        return await asyncio.to_thread(end_marked, self.folder, roots, pipe=pipe)
 
     def _locked(self) -> bool:
         try:
@@ -155,7 +157,14 @@ class Supervised:
         tools = os.environ.get("PATH", os.defpath)
         session = shutil.which("setsid", path=tools)
         script = (_SUPERVISOR, self.folder, launch.log, MAXIMUM_LOG, launch.attempt, launch.restarts, tools)
-        arguments = (*descriptors, self.folder / "supervisor", *script, *((session,) if session else ()), *launch.command.arguments)
+        arguments = (
+            *descriptors,
+            self.folder / "supervisor",
+            *shlex.split(self._shell),
+            *script,
+            *((session,) if session else ()),
+            *launch.command.arguments,
+        )
         done = subprocess.run(  # noqa: S603 - to run what a user configured is what this is for
             [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, arguments)],
             pass_fds=descriptors,

@@ -14,6 +14,7 @@ from akri.platforms.local.container_records import (
     Started,
     container_state,
     parse_ended,
+    parse_pipe,
     parse_started,
     parse_stat,
     parse_supervisor,
@@ -29,6 +30,12 @@ WATCHER = ProcessIdentity(27043, 1271076, BOOT)
 def test_a_process_is_known_by_its_id_its_start_and_the_boot_whatever_it_is_called() -> None:
     assert parse_stat(STAT, BOOT) == ProcessIdentity(27043, 1271076, BOOT)
     assert parse_supervisor(f"{BOOT}\n{STAT}") == WATCHER
+
+
+def test_the_pipe_is_known_in_the_same_boot_alone() -> None:
+    text = f"{BOOT}\n{STAT}4711\n"
+    assert parse_supervisor(text) == WATCHER
+    assert [parse_pipe(text, BOOT), parse_pipe(text, "other"), parse_pipe(f"{BOOT}\n{STAT}", BOOT), parse_pipe("", "")] == [4711, 0, 0, 0]
 
 
 def test_starts_and_ends_are_read() -> None:
