@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,7 @@ KUBELET_SOCKET: Final = "kubelet.sock"
 _LOG: Final = logging.getLogger(__name__)
 _AT_ONCE: Final = 32
 _POLL: Final = 0.1
+_AT_ALL_EVENTS: Final = 10
 _AFTER_LOSS: Final = 0.1
 _REGISTER_TIMEOUT: Final = 20.0  # the kubelet itself takes up to 10 s to dial the plugin
 _STREAM_TIMEOUT: Final = 10.0
@@ -106,6 +108,7 @@ class PluginHost:
         self._turns = Turns(_AT_ONCE)
         self._group: asyncio.TaskGroup | None = None
         self._kubelet: _Kubelet | None = None
+        self._unsettled = True  # whether to look which plugins no kubelet watches; of a thousand, most of the time none
 
     @property
     def streaming(self) -> frozenset[ResourceName]:
@@ -121,6 +124,7 @@ class PluginHost:
         """Set the whole device list of a resource, true for a healthy device. `in_use` resources register before others."""
         plugin = self._plugins.get(resource)
         if plugin is None:
+            self._unsettled = True
             plugin = self._plugins[resource] = Plugin(resource, self._directory, self._handlers)
             plugin.in_use = in_use
             if self._group is not None:
@@ -165,6 +169,8 @@ class PluginHost:
     async def _keep(self, plugin: Plugin, former: asyncio.Task[None] | None) -> None:
         if former is not None:
             await asyncio.wait((former,))
+            # A kubelet that hears of the former one's end only now would take the new one off its books.
+            await self._clock.sleep(_AFTER_LOSS)
         attempt = 0
         try:
             while not plugin.withdrawn:
@@ -216,19 +222,26 @@ class PluginHost:
     def _stream_changed(self, plugin: Plugin) -> None:
         if plugin.streaming:
             return
+        self._unsettled = True
         # A little later, by the watch: the kubelet first has to notice that the old connection ended.
         plugin.retry_at = self._clock.now() + _AFTER_LOSS
 
     async def _watch_kubelet(self) -> None:
-        while True:
+        for number in count():
             await self._clock.sleep(_POLL)
             started = await self._look()
             if started:
                 _LOG.info("the kubelet started")
                 self._kubelet_started(self._clock.now())
-            now = self._clock.now()
-            waiting = [plugin for plugin in self._plugins.values() if not plugin.streaming and (started or plugin.retry_at <= now)]
-            for plugin in sorted(waiting, key=lambda plugin: not plugin.in_use):
+            if started or self._unsettled or number % _AT_ALL_EVENTS == 0:
+                self._wake_waiting(started=started)
+
+    def _wake_waiting(self, *, started: bool) -> None:
+        now = self._clock.now()
+        waiting = [plugin for plugin in self._plugins.values() if not plugin.streaming]
+        self._unsettled = bool(waiting)
+        for plugin in sorted(waiting, key=lambda plugin: not plugin.in_use):
+            if started or plugin.retry_at <= now:
                 plugin.wake.set()
 
     def _clean_up(self) -> None:

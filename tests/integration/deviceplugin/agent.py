@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ALL_OPTIONS", "Agent", "RawPlugin", "answer", "devices", "listed", "register", "until", "until_listed"]
 
 ALL_OPTIONS = wire.write_options(wire.Options(pre_start_required=True, preferred_allocation=True))
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 _REGISTER_PATIENCE = 20.0  # a kubelet takes 10 s to find that nobody serves
 
 
