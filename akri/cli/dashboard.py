@@ -19,6 +19,7 @@ from akri.scheduling.model import BrokerJob, BrokerPod, Phase
 __all__ = ["Frame", "Panel", "frame", "narrowed"]
 
 _GAUGE: Final = 8
+_NAMED: Final = 3
 
 
 @frozen
@@ -81,15 +82,18 @@ def _summary(overview: Overview) -> Iterator[Cell]:
     away = [node for node in overview.nodes if not node.ready]
     running = sum(pod.phase is Phase.RUNNING for pod in overview.broker_pods) + sum(not job.failed for job in overview.broker_jobs)
     brokers = len(overview.broker_pods) + len(overview.broker_jobs)
-    yield cell(count(len(overview.configurations), "Configuration"))
-    if unwell:
-        yield cell(f"{len(unwell)} unwell: {listed([one.key.name for one in unwell[:3]])}", Style.BAD)
+    yield _summed(count(len(overview.configurations), "Configuration"), "unwell", [one.key.name for one in unwell])
     yield cell(count(len(overview.instances), "device"))
-    yield cell(f"{taken} of {slots} slots held", Style.WAITING if slots and taken == slots else Style.PLAIN)
-    yield cell(f"{running} of {count(brokers, 'broker')} well", Style.PLAIN if running == brokers else Style.BAD)
-    yield cell(count(len(overview.nodes), "node"))
-    if away:
-        yield cell(f"{len(away)} not ready: {listed([node.name for node in away[:3]])}", Style.BAD)
+    yield cell(f"{taken}/{slots} slots held", Style.WAITING if slots and taken == slots else Style.PLAIN)
+    yield cell(f"{running}/{brokers} brokers well", Style.PLAIN if running == brokers else Style.BAD)
+    yield _summed(count(len(overview.nodes), "node"), "not ready", [node.name for node in away])
+
+
+def _summed(what: str, trouble: str, names: list[str]) -> Cell:
+    if not names:
+        return cell(what)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return cell(f"{what} ({trouble}: {', '.join(names[:_NAMED])}{more})", Style.BAD)
 
 
 def _handlers(reports: Iterable[DiscoveryReport], now: float) -> Iterator[Row]:

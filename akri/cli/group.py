@@ -28,6 +28,7 @@ DEBUG_VARIABLE: Final = "AKRI_DEBUG"
 """Environment variable that asks for stack traces, as -v does."""
 _NAMES: Final = (
     "apply",
+    "completion",
     "conformance",
     "delete",
     "describe",

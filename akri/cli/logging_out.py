@@ -32,7 +32,10 @@ async def printed_log(platform: UserPlatform, reading: Reading) -> None:
     screen = Screen.of()
     lines = platform.read_log(pod.metadata.key, container, previous=reading.previous, tail=reading.tail, follow=reading.follow)
     async for line in lines:
-        click.echo(line if screen.width is None else log_line(line, colour=screen.colour))
+        if screen.width is None:
+            click.echo(line, color=True)  # as it was written: whoever reads it may want the colours
+        else:
+            click.echo(log_line(line, colour=screen.colour))
 
 
 async def _pod(platform: UserPlatform, key: ObjectKey) -> PodDetails:

@@ -116,28 +116,20 @@ def _picture(drawn: Frame, height: int, first: int) -> Group:
     }
     rows[drawn.devices.title] = max(room - sum(rows.values()), 1)
     tables = [_table(panel, rows[panel.title], first if panel is drawn.devices else 0) for panel in drawn.panels]
-    return Group(Text.assemble(("akri  ", "bold"), heading, no_wrap=True, overflow="ellipsis"), Text(), *tables, Text("q quits", "dim"))
+    first_line = Text.assemble(("akri  ", "bold"), heading, no_wrap=True, overflow="ellipsis")
+    return Group(first_line, Text(), *(part for table in tables for part in (table, Text())), Text("q quits", "dim"))
 
 
 def _table(panel: Panel, rows: int, first: int) -> RichTable:
-    from rich import box  # noqa: PLC0415
     from rich.table import Table as RichTable  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     first = min(first, max(len(panel.rows) - rows, 0))
     shown = panel.rows[first : first + rows]
     of = f" {first + 1} to {first + len(shown)} of {len(panel.rows)}" if len(shown) < len(panel.rows) else ""
-    table = RichTable(
-        box=box.SIMPLE_HEAD,
-        expand=True,
-        title=f"{panel.title}{of}",
-        title_justify="left",
-        title_style="bold cyan",
-        header_style="dim",
-        padding=(0, 1),
-        pad_edge=False,
-    )
-    for name in panel.header:
+    title = Text(f"{panel.title}{of if panel.rows else ': none'}", "bold cyan")
+    table = RichTable(box=None, title=title, title_justify="left", header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for name in panel.header if shown else ():
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in shown:
         table.add_row(*(Text(one.text, _STYLES[one.style]) for one in row))
