@@ -9,7 +9,7 @@ from typing import Final
 from akri.cli.diagnosis.ends import BrokerEnds
 from akri.cli.diagnosis.finding import Fault, Finding, Severity
 from akri.cli.diagnosis.sight import Scope, Sight
-from akri.cli.diagnosis.slots import all_held, turned_away
+from akri.cli.diagnosis.slots import all_held, asked_for, turned_away
 from akri.cli.diagnosis.words import denied, span, when
 from akri.scheduling.model import BrokerJob, BrokerPod, Phase
 
@@ -29,7 +29,10 @@ def brokers(scope: Scope, sight: Sight) -> Iterator[Finding]:
     """Say what is wrong with the brokers of the scope."""
     for pod in scope.pods:
         ends = BrokerEnds(pod, sight.pod(pod.key, pod.uid), sight)
-        if turned_away(pod) or (pod.phase is Phase.PENDING and pod.attempt == 0 and sight.now - pod.created > _PATIENCE):
+        waits = turned_away(pod) or pod.phase is Phase.PENDING
+        if waits and any(map(all_held, asked_for(pod, sight))):
+            continue  # who holds the slots is told there
+        if turned_away(pod) or (pod.phase is Phase.PENDING and pod.attempt == 0):
             yield from _waiting(ends)
         elif ends.troubled:
             yield _failing(ends)
@@ -63,9 +66,8 @@ def _failing(ends: BrokerEnds) -> Finding:
 
 def _waiting(ends: BrokerEnds) -> Iterator[Finding]:
     pod, sight = ends.pod, ends.sight
-    instance = next((one for one in sight.overview.instances if one.key == pod.instance), None)
-    if pod.deleting or not pod.uid or (instance is not None and all_held(instance)):
-        return  # who holds the slots is told there
+    if pod.deleting or not pod.uid or (pod.phase is Phase.PENDING and sight.now - pod.created < _PATIENCE):
+        return
     words = ends.details.message or ends.details.reason if ends.details else ""
     words = words or next((one.reason for one in ends.containers if one.reason and not one.running), "")
     broker = f"Broker {pod.key} on node {pod.node}"

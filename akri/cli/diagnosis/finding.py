@@ -54,7 +54,7 @@ def _line(text: str) -> str:
 
 
 def _lines(texts: Iterable[str]) -> tuple[str, ...]:
-    lines = tuple(clean(text) for text in texts)
+    lines = tuple(clean(text) for text in texts if text)
     return (*lines[:_MOST], f"and {len(lines) - _MOST} more") if len(lines) > _MOST else lines
 
 

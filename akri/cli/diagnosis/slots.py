@@ -22,8 +22,10 @@ from akri.ports import PodDetails
 from akri.scheduling.model import BrokerPod, Phase
 from akri.scheduling.subject import configuration_key
 
-__all__ = ["all_held", "holders_of", "slots", "turned_away"]
+__all__ = ["all_held", "asked_for", "holders_of", "slots", "turned_away"]
 
+_MOMENT: Final = 3.0
+"""Seconds that a pod is Pending without waiting for anything: slots change hands when a broker is made anew."""
 _RECENT: Final = 600.0
 """Seconds for which a refusal tells something about now."""
 
@@ -45,7 +47,9 @@ class _Holding:
 
 def slots(scope: Scope, sight: Sight) -> Iterator[Finding]:
     """Say which slots are missed, and what is wrong with slots."""
-    for instance in scope.instances:
+    beside = {one.key: one for pod in scope.pods if pod.phase is Phase.PENDING for one in asked_for(pod, sight)}
+    beside.update({one.key: one for one in scope.instances})
+    for _, instance in sorted(beside.items(), key=lambda item: item[0]):
         table = SlotTable.read(instance, NodeName(""))
         waiting = tuple(_waiting(instance, sight))
         refused = _refusals(instance, sight)
@@ -54,6 +58,16 @@ def slots(scope: Scope, sight: Sight) -> Iterator[Finding]:
         if table.unreadable:
             yield _unreadable(instance, table)
     yield from _lost(scope, sight)
+
+
+def asked_for(pod: BrokerPod, sight: Sight) -> tuple[Instance, ...]:
+    """Give the Instance that a broker serves, and others that it asks for: a pod may want more than its own device."""
+    details = sight.pod(pod.key, pod.uid)
+    return tuple(
+        one
+        for one in sight.overview.instances
+        if one.key == pod.instance or (details is not None and _asks(details, resource_name(one.name), resource_name(one.configuration)))
+    )
 
 
 def holders_of(instance: Instance, sight: Sight) -> tuple[str, ...]:
@@ -98,7 +112,7 @@ def _waiting(instance: Instance, sight: Sight) -> Iterator[_Waiting]:
     """Name the pods that wait for this device: its brokers, and pods that ask for its resource."""
     brokers: dict[ObjectKey, _Waiting] = {}
     for pod in sight.overview.broker_pods:
-        if pod.instance == instance.key and pod.uid and not pod.deleting and (pod.phase is Phase.PENDING or turned_away(pod)):
+        if pod.instance == instance.key and pod.uid and not pod.deleting and (_waits(pod.phase, pod.created, sight) or turned_away(pod)):
             who = f"broker {pod.key} on node {pod.node}"
             away = turned_away(pod)
             brokers[pod.key] = _Waiting(who, f"{who} was refused by its node ({pod.reason})" if away else f"{who} is Pending")
@@ -110,9 +124,13 @@ def _waiting(instance: Instance, sight: Sight) -> Iterator[_Waiting]:
     users = {
         pod.metadata.key: _Waiting(f"pod {pod.metadata.key}", f"pod {pod.metadata.key} is Pending")
         for pod in sight.pods
-        if pod.phase is Phase.PENDING and pod.metadata.key not in brokers and _asks(pod, *wanted)
+        if _waits(pod.phase, pod.metadata.created, sight) and pod.metadata.key not in brokers and _asks(pod, *wanted)
     }
     return (some[key] for some in (brokers, users) for key in sorted(some))
+
+
+def _waits(phase: Phase, created: float, sight: Sight) -> bool:
+    return phase is Phase.PENDING and sight.now - created >= _MOMENT
 
 
 def _refusals(instance: Instance, sight: Sight) -> tuple[PastEvent, ...]:

@@ -102,6 +102,7 @@ async def test_all_slots_held() -> None:
         await it.store.apply(evolve(configuration(), broker=PodBroker(BROKER)))
         await brokers.until(lambda: any(pod.instance for pod in it.store.pods))
         await it.store.create_pod(ObjectKey("default", "late"), {"containers": [{"resources": {"limits": {resource("cam"): 1}}}]})
+        await it.clock.advance(4)
         for asked in ("cam", name, f"node-a-{name}-pod"):
             (found,) = await why(it, asked)
             assert found.title == (

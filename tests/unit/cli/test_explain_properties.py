@@ -30,7 +30,7 @@ texts = st.text(max_size=8) | st.sampled_from(
         "slot cam-8120fe-0 is held by node-a",
         "node node-a is lost: it leaves",
         "no answer since it was asked at",
-        "x" * 5000,
+        "x" * 500,
     ]
 )
 times = st.floats() | st.sampled_from([0.0, 1.0e9, 1.0e9 - 400, 1.0e9 + 50])
@@ -129,9 +129,9 @@ sights = st.builds(
 )
 
 
-def _all(sight: Sight) -> list[tuple[Scope, tuple[Finding, ...]]]:
+def _all(sight: Sight) -> list[tuple[str, tuple[Finding, ...]]]:
     found = [find(sight.overview, text, namespace) for text in NAMES for namespace in ("", "default", "b")]
-    return [(scope, diagnose(scope, sight)) for scope in found if isinstance(scope, Scope)]
+    return [(scope.subject, diagnose(scope, sight)) for scope in found if isinstance(scope, Scope)]
 
 
 @given(sights)
@@ -148,6 +148,4 @@ def test_whatever_there_is_is_diagnosed_alike_each_time_and_harmlessly(sight: Si
 
 @given(overviews, st.text(max_size=20) | st.sampled_from(NAMES), st.text(max_size=5))
 def test_any_text_is_looked_up(overview: Overview, text: str, namespace: str) -> None:
-    found = find(overview, text, namespace)
-    assert found == find(overview, text, namespace)
-    assert isinstance(found, Scope | Missing | Ambiguous)
+    assert isinstance(find(overview, text, namespace), Scope | Missing | Ambiguous)
