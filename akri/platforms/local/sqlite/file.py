@@ -35,6 +35,8 @@ _BUSY: Final = 5
 _READ_ONLY: Final = 8
 _DAMAGE: Final = frozenset({1, 11, 19, 20, 24, 26})
 """Codes of SQLite: CORRUPT, FORMAT, NOTADB; and what our statements meet in a schema that is not ours: ERROR, CONSTRAINT, MISMATCH."""
+_SHORT_READ: Final = 522
+"""A file ends before what should be in it."""
 _SCHEMA: Final = (
     "CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL, version INTEGER NOT NULL) STRICT",
     f"INSERT INTO counter VALUES (0, 0, {VERSION})",  # noqa: S608 - a constant
@@ -56,7 +58,7 @@ class DamagedError(sqlite3.DatabaseError):
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file itself is at fault, so that trying again does not help."""
     code: object = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, DamagedError) or (isinstance(code, int) and code & 0xFF in _DAMAGE)
+    return isinstance(error, DamagedError) or (isinstance(code, int) and (code & 0xFF in _DAMAGE or code == _SHORT_READ))
 
 
 @frozen
@@ -183,9 +185,12 @@ class StoreFile:
         self._execute("COMMIT")
         self._commits += 1
 
-    def tidy(self) -> None:
-        """Put the log into the file if it has grown; for a moment at which nobody waits."""
-        if self._commits >= _CHECKPOINT_AFTER:
+    def tidy(self, *, at_once: bool = False) -> None:
+        """Put the log into the file if it has grown; for a moment at which nobody waits.
+
+        at_once: in any case, so that the next change finds room in the log where the disk has none.
+        """
+        if at_once or self._commits >= _CHECKPOINT_AFTER:
             self._commits = 0
             self._execute("PRAGMA wal_checkpoint(PASSIVE)")
 

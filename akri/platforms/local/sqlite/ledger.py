@@ -68,10 +68,10 @@ class Ledger:
         """Read what others did, if there are signs of it that cost next to nothing."""
         self._inside(partial(self._look, tells))
 
-    def tidy(self) -> None:
-        """Do what can wait, for a moment at which nobody does."""
+    def tidy(self, *, at_once: bool = False) -> None:
+        """Do what can wait, for a moment at which nobody does; `at_once`: because a change failed."""
         if self._file is not None:
-            self._file.tidy()
+            self._file.tidy(at_once=at_once)
 
     def close(self) -> None:
         """Close the file."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -111,17 +111,25 @@ class _Sqlite:
             message = f"{self._folder} holds no state of Akri: there is no {STORE_FILE} in it"
             raise StateError(message)
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._bell = Bell(self._folder / "notify")
-            self._ledger = Ledger(self._folder, self.shown, self._clock)
-            self._ledger.open(tells)
+            with ExitStack() as undoing:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._bell = Bell(self._folder / "notify")
+                undoing.callback(self._bell.close)
+                self._ledger = Ledger(self._folder, self.shown, self._clock)
+                undoing.callback(self._ledger.close)
+                self._ledger.open(tells)
+                undoing.pop_all()
         except (OSError, sqlite3.Error) as error:
             message = f"the state folder {self._folder} cannot be used: {error}"
             raise StateError(message) from error
 
     def _change(self, step: Callable[[Tables], _T], durable: bool, tells: list[Tell]) -> _T:  # noqa: FBT001 - for a partial
-        with self._failures():
-            result, changed = self._ledger.change(step, tells, durable=durable)
+        try:
+            with self._failures():
+                result, changed = self._ledger.change(step, tells, durable=durable)
+        except OutcomeUnknownError:
+            self._thread.afterwards(partial(self._tidy, at_once=True))
+            raise
         if changed:
             self._bell.ring()
             self._thread.afterwards(self._tidy)
@@ -139,9 +147,9 @@ class _Sqlite:
         with self._failures():
             self._ledger.look(tells)
 
-    def _tidy(self) -> None:
+    def _tidy(self, *, at_once: bool = False) -> None:
         try:
-            self._ledger.tidy()
+            self._ledger.tidy(at_once=at_once)
         except sqlite3.Error as error:
             _LOG.warning("the store's log cannot be put into its file error=%s", error)
 
