@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from attrs import frozen
@@ -105,6 +106,7 @@ class DeviceManager:
         self._ledger = Ledger()
         self._pods: dict[str, PodRequest] = {}
         self._states: dict[ResourceName, ResourceState] = {}
+        self._allocatable: dict[ResourceName, int] = {}
         self._registry = Registry(directory, self, clock=clock, faults=self.faults)
         self._servers: list[aio.Server] = []
         self._tasks = Tasks()
@@ -135,6 +137,7 @@ class DeviceManager:
         self._pods = {pod.uid: pod for pod in running}
         self._ledger = checkpoint.ledger
         self._states = {resource: ResourceState() for resource in checkpoint.registered}
+        self._allocatable = dict.fromkeys(self._states, 0)
         try:
             for socket, methods in zip(self._sockets, (self._registry.methods, self._list_methods), strict=True):
                 self._servers.append(await _serve_at(socket, methods))
@@ -184,6 +187,7 @@ class DeviceManager:
 
     def _set_state(self, resource: ResourceName, state: ResourceState) -> None:
         self._states[resource] = state
+        self._allocatable[resource] = state.allocatable
         self._unsaved.set()
         self._changed.set()
         self._changed = asyncio.Event()
@@ -193,6 +197,11 @@ class DeviceManager:
         """Capacity and allocatable of all resources that ever registered."""
         now = self._clock.now()
         return {name: Resource(state.capacity(now), state.allocatable) for name, state in self._states.items()}
+
+    @property
+    def allocatable(self) -> Mapping[ResourceName, int]:
+        """The healthy devices of each resource, as in `resources`; cheap, also where there are thousands."""
+        return MappingProxyType(self._allocatable)
 
     @property
     def devices(self) -> Mapping[ResourceName, Mapping[PluginDeviceId, bool]]:

@@ -90,8 +90,10 @@ class NodeRunner:
         """Start the pods that fit now. Call it when `allocatable` changed; changes of pods are noticed without."""
         if self._group is None:
             return
-        bound = [pod for pod in self._pods.values() if pod.bound and not pod.phase.terminal]
         waiting = [pod for pod in self._pods.values() if not pod.bound]
+        if not waiting:
+            return
+        bound = [pod for pod in self._pods.values() if pod.bound and not pod.phase.terminal]
         chosen = waiting if self._allocatable is None else fitting(waiting, bound, self._allocatable())
         for pod in chosen:
             self._pods[pod.metadata.uid] = evolve(pod, bound=True)

@@ -83,7 +83,7 @@ class Machine:
             folder=settings.state.brokers,
             admit=self._admit,
             ended=lambda pod: self.manager.pod_ended(pod.uid),
-            allocatable=self._allocatable,
+            allocatable=lambda: self.manager.allocatable,
             output=self.output,
             log_directory=settings.state.logs,
         )
@@ -121,18 +121,14 @@ class Machine:
     async def _admit(self, pod: PodToAdmit) -> Mapping[str, ContainerEdits]:
         return await self.manager.admit(_request(pod))
 
-    def _allocatable(self) -> Mapping[ResourceName, int]:
-        return {name: resource.allocatable for name, resource in self.manager.resources.items()}
-
     async def _watch_devices(self) -> None:
         """Let pods that wait for a device start when there is one."""
         seen: Mapping[ResourceName, int] = {}
         while True:
-            found = self._allocatable()
-            if found == seen:
+            if self.manager.allocatable == seen:
                 await self._next_change()
             else:
-                seen = found
+                seen = dict(self.manager.allocatable)
                 self._runner.reconsider()
             await self.clock.sleep(_GATHER)
 
