@@ -189,7 +189,7 @@ class Node:
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
         cgroups.create(self.cgroup)
         self.machine.start()
-        await self.machine.ready(self._booted, seconds=10)
+        await self.machine.ready(self._booted, seconds=60)
         init = self.init
         if init is None:
             raise ProcessError(f"{self.name} ended while it was booting:\n{self.machine.tail()}")

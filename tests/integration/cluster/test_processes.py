@@ -68,7 +68,7 @@ async def test_program_that_does_not_exist_is_an_error(state: Path) -> None:
 async def test_process_deaf_to_sigterm_is_killed_after_the_grace(state: Path) -> None:
     one = process(state, sys.executable, "-c", STUBBORN)
     one.start()
-    await eventually(lambda: says(one, "deaf"), seconds=10, what="the process to be deaf")
+    await eventually(lambda: says(one, "deaf"), seconds=30, what="the process to be deaf")
     await one.stop(0.2)
     assert not one.alive
 
@@ -81,10 +81,10 @@ async def test_paused_process_is_alive_and_can_be_stopped(state: Path) -> None:
     one = process(state)
     one.start()
     one.pause()
-    await eventually(lambda: in_state(one, "T"), seconds=5, what="the process to pause")
+    await eventually(lambda: in_state(one, "T"), seconds=30, what="the process to pause")
     assert one.alive
     one.resume()
-    await eventually(lambda: in_state(one, "S"), seconds=5, what="the process to go on")
+    await eventually(lambda: in_state(one, "S"), seconds=30, what="the process to go on")
     one.pause()
     await one.stop(5)
     assert not one.alive
@@ -101,9 +101,9 @@ def letter_of(one: Process) -> str:
 async def test_children_end_with_their_process(state: Path) -> None:
     one = process(state, "sh", "-c", "sleep 100 & sleep 100")
     one.start()
-    await eventually(lambda: count(state, 3), seconds=5, what="two children")
+    await eventually(lambda: count(state, 3), seconds=30, what="two children")
     await one.kill()
-    await eventually(lambda: count(state, 0), seconds=5, what="the children to end")
+    await eventually(lambda: count(state, 0), seconds=30, what="the children to end")
     assert marked(state) == []
 
 
@@ -140,7 +140,7 @@ async def test_everything_started_for_a_folder_is_ended_without_records(state: P
     inner, outer = state / "inner", state.with_name(f"{state.name}-other")
     await start_all([process(state, name="one"), process(inner, "sh", "-c", "setsid sleep 100 & wait"), process(outer)])
     (state / "processes" / "one").unlink()
-    await eventually(lambda: count(state, 3), seconds=5, what="three processes of the folder and one inside it")
+    await eventually(lambda: count(state, 3), seconds=30, what="three processes of the folder and one inside it")
     assert await end_left(state) == 3
     assert marked(state) == []
     assert len(marked(outer)) == 1
@@ -162,7 +162,7 @@ async def test_end_during_start_tells_the_end_of_the_log(state: Path) -> None:
 async def test_start_that_takes_too_long_tells_the_end_of_the_log(state: Path) -> None:
     one = process(state, "sh", "-c", "echo thinking; sleep 100")
     one.start()
-    await eventually(lambda: says(one, "thinking"), seconds=5, what="a word")
+    await eventually(lambda: says(one, "thinking"), seconds=30, what="a word")
     with pytest.raises(ProcessError, match=r"waited 0.1 s for one to be ready(?s:.*)thinking"):
         await one.ready(never, seconds=0.1)
     await one.ready(always, seconds=0.1)

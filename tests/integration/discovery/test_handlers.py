@@ -92,7 +92,7 @@ async def test_a_stream_that_is_closed_ends_in_the_handler(way: str, tmp_path: P
     script = _Script(Snapshot((_FULL,)))
     async with reached(way, script, tmp_path) as handler:
         await _first(handler, 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await script.ended.wait()
         assert script.open == 0
 

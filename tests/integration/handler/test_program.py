@@ -72,7 +72,7 @@ async def test_health_and_metrics_tell_how_it_goes() -> None:
             async with agent.asking("debugEcho", "colour: red") as answers:
                 with pytest.raises(InvalidDocumentError, match="colour: unknown field"):
                     await anext(answers)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while sample(text := (await page(port, "/metrics"))[1], "akri_handler_streams"):  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.05)
             assert (sample(text, "akri_handler_devices"), sample(text, "akri_handler_failures_total")) == (0, 1)
@@ -93,7 +93,7 @@ async def test_pages_are_served_to_those_who_ask_properly() -> None:
         ):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(request)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 try:
                     assert (await reader.read(64)).startswith(start)
                 except ConnectionResetError:

@@ -91,7 +91,7 @@ async def test_a_reader_that_comes_late_hears_the_last_state_before_the_end(api_
         again = await put(client, namespace, "a", "another")
         await asyncio.sleep(0.5)
         told: list[Put[Map] | Gone] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(told) < 3:
                 event = await anext(watch)
                 told += [event] if isinstance(event, Put | Gone) else []

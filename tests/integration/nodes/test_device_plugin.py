@@ -74,7 +74,7 @@ async def test_pod_gets_the_environment_of_its_device(cluster: Cluster) -> None:
         async def written() -> bool:
             return await logs(admin, made) == "CAMERA is akri.sh/camera: cam-0,cam-1\n"
 
-        await eventually(written, seconds=10, what="the environment to be printed")
+        await eventually(written, seconds=30, what="the environment to be printed")
         assert await _users(node) == dict.fromkeys(("cam-0", "cam-1"), made["metadata"]["name"])
 
 

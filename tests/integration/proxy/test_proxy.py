@@ -18,6 +18,7 @@ import pytest_asyncio
 from attrs import define
 
 from tests.cluster.api_server import ApiServer
+from tests.cluster.processes import eventually
 from tests.cluster.proxy import FaultyProxy
 from tests.cluster.proxy_faults import Answer, CutWatch, Delay, DropAnswer, DropRequest, ExpireWatch, Fault, HoldWatch, Late, WatchFault
 
@@ -61,7 +62,7 @@ class Client:
             yield response.content
 
 
-async def line(content: aiohttp.StreamReader, seconds: float = 5.0) -> Any:  # noqa: ANN401 - JSON
+async def line(content: aiohttp.StreamReader, seconds: float = 30.0) -> Any:  # noqa: ANN401 - JSON
     async with asyncio.timeout(seconds):
         text = await content.readline()
     return json.loads(text) if text else None
@@ -73,11 +74,16 @@ async def added(content: aiohttp.StreamReader) -> None:
     assert found["type"] == "ADDED", found["object"]["message"]
 
 
+async def met(proxy: FaultyProxy, statuses: set[int | None]) -> bool:
+    """Whether one request met its fault, and got as far as one of these."""
+    return bool(proxy.happened) and proxy.happened[0].status in statuses
+
+
 @asynccontextmanager
 async def client_of(url: str, token: str, name: str, context: ssl.SSLContext | None = None) -> AsyncGenerator[Client]:
     connector = aiohttp.TCPConnector(ssl=context or True, force_close=True)
     headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as session:
+    async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as session:
         yield Client(url, session, name)
 
 
@@ -144,10 +150,14 @@ async def test_dropped_answer_had_its_effect(client: Client, direct: Client, pro
 
 
 async def test_silence_lasts_until_the_client_gives_up(client: Client, direct: Client, proxy: FaultyProxy) -> None:
-    proxy.orders.add(DropAnswer(silence=30.0), verb="create")
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1.0):
-            await client.create()
+    proxy.orders.add(DropAnswer(silence=3600.0), verb="create")
+    waiting = asyncio.create_task(client.create())
+    await eventually(lambda: met(proxy, {201}), seconds=30, what="the server to answer the proxy")
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     await proxy.settle()
     assert await direct.read() is not None
 
@@ -155,7 +165,7 @@ async def test_silence_lasts_until_the_client_gives_up(client: Client, direct: C
 async def test_late_request_arrives_after_its_client_gave_up(client: Client, direct: Client, proxy: FaultyProxy) -> None:
     assert await direct.create() == 201
     before = await direct.read()
-    proxy.orders.add(Late(0.5), verb="patch")
+    proxy.orders.add(Late(3.0), verb="patch")
     with pytest.raises(LOST):
         await client.patch()
     assert await direct.read() == before
@@ -167,7 +177,7 @@ async def test_late_request_arrives_after_its_client_gave_up(client: Client, dir
 async def test_late_request_that_tests_a_revision_fails_after_another_write(client: Client, direct: Client, proxy: FaultyProxy) -> None:
     assert await direct.create() == 201
     revision = (await direct.read())["metadata"]["resourceVersion"]
-    proxy.orders.add(Late(0.3), verb="patch")
+    proxy.orders.add(Late(3.0), verb="patch")
     with pytest.raises(LOST):
         await client.patch(revision)
     assert await direct.patch(revision) == 200
@@ -178,10 +188,12 @@ async def test_late_request_that_tests_a_revision_fails_after_another_write(clie
 
 
 async def test_a_client_that_gives_up_takes_no_request_back(client: Client, direct: Client, proxy: FaultyProxy) -> None:
-    proxy.orders.add(Delay(after=30.0), verb="create")
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1.0):
-            await client.create()
+    proxy.orders.add(Delay(after=3600.0), verb="create")
+    waiting = asyncio.create_task(client.create())
+    await eventually(lambda: met(proxy, {None, 201}), seconds=30, what="the request to reach the proxy")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     await proxy.settle()
     assert await direct.read() is not None
 
@@ -246,7 +258,7 @@ async def test_cut_watch_in_the_middle_of_a_line(client: Client, direct: Client,
     await reader.readuntil(b'"ADDED"')
     await reader.readline()
     await direct.patch()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         received = await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -258,7 +270,7 @@ async def test_half_open_watch_is_silent_and_cut_in_the_end(client: Client, dire
     await direct.create()
     async with client.watch() as content:
         await added(content)
-        proxy.disturb_watches(HoldWatch(seconds=1.5))
+        proxy.disturb_watches(HoldWatch(seconds=5.0))
         await direct.patch()
         with pytest.raises(TimeoutError):
             await line(content, 0.5)

@@ -27,7 +27,7 @@ from akri.testing.loop import LoopDevice, loop_device, loop_devices_refused
 REFUSED = loop_devices_refused()
 pytestmark = pytest.mark.skipif(bool(REFUSED), reason=REFUSED)
 NEVER = 3600.0
-PATIENCE = 10.0
+PATIENCE = 30.0
 ZRAM = Path("/sys/class/zram-control")
 # linux/blkpg.h
 BLKPG = 0x1269
