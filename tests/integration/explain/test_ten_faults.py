@@ -60,9 +60,7 @@ def test_a_filter_that_drops_everything() -> None:
     with machine() as it:
         it.up(configuration("zero", "udev", 'udevRules: ["SUBSYSTEM==\\"mem\\", ATTR{dev}==\\"999:999\\""]'))
         found = it.until("^The filter of Configuration default/zero drops everything: ", "zero")
-        assert re.search(
-            r"of [0-9]+ candidates that udev sees on gateway, [0-9]+ fail at udevRules\[0\]: ATTR\{dev\}==\"999:999\"$", found.first
-        )
+        assert re.search(r"of [0-9]+ candidates that udev sees on gateway, [0-9]+ fail at udevRules.0.: ATTR.dev.$", found.first)
         assert found.second == (
             "On the node that has the device: akri discover FILE --explain says what turned each device away; "
             f"then akri edit zero --state {it.state.path}"
@@ -136,9 +134,8 @@ def test_missing_secret() -> None:
 def test_e9_a_name_that_is_taken() -> None:
     with machine() as it:
         it.up(configuration("cam", "debugEcho", ECHO), configuration("cam", "debugEcho", "descriptions: [b]", namespace="site"))
-        found = it.until(
-            "^Configuration site/cam is refused, for its name is taken: the older Configuration default/cam has it$", "site/cam"
-        )
+        found = it.until("^Configuration site/cam is refused, for its name is taken: the older ", "site/cam")
+        assert found.first.endswith(": the older Configuration default/cam has it")
         assert found.second == f"Give it another name: apply it under one, then akri delete cam -n site --state {it.state.path}"
         assert it.until("^Nothing is wrong", "default/cam").code == 0
 
