@@ -42,14 +42,14 @@ def wholly_kept(outcomes: tuple[Outcome, ...]) -> None:
     assert said(outcomes, Verdict.NOT_TRIED) == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_debug_echo_keeps_every_rule(folder: Path) -> None:
     away = folder / "away"
     plan = Plan("descriptions: [a, b]", {}, BAD, MANY, 5000, f"echo OFFLINE > {away}; sleep 1.5; : > {away}", patience=30, quiet=1.5)
     wholly_kept(await conformance(Target((*OURS, "debug-echo", "--availability", str(away), "--poll-interval", "0.5")), plan))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_debug_echo_on_the_network_with_tls_keeps_every_rule(folder: Path) -> None:
     away, ca = folder / "away", authority(folder)
     files, ours = certificate(folder, ca, "handler"), certificate(folder, ca, "agent")
@@ -61,7 +61,7 @@ async def test_debug_echo_on_the_network_with_tls_keeps_every_rule(folder: Path)
     wholly_kept(await conformance(Target((*OURS, "debug-echo", *network, *tls)), plan))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_what_speaks_tls_cannot_be_asked_without(folder: Path) -> None:
     files = certificate(folder, authority(folder), "handler")
     tls = ("--tls-certificate", str(files.certificate), "--tls-key", str(files.key), "--tls-authorities", str(files.authorities))
@@ -73,7 +73,7 @@ async def test_what_speaks_tls_cannot_be_asked_without(folder: Path) -> None:
     assert "expected certificates to speak TLS with" in failed
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_udev_keeps_every_rule_that_can_be_tried_without_new_devices() -> None:
     bad = ("{]", "udevRules: ['KERNEL=']", "udevRules: ['RUN+=\"x\"']")
     outcomes = await conformance(Target((*OURS, "udev")), Plan("udevRules: ['SUBSYSTEM==\"mem\"']", {}, bad, patience=30, quiet=1.5))
@@ -93,7 +93,7 @@ def of_folder(folder: Path) -> Plan:
     return Plan(f'{{"folder": "{good}"}}', {}, bad, f'{{"folder": "{many}"}}', 5000, f"touch {good}/new", patience=30, quiet=1.5)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_the_sample_in_python_keeps_every_rule(folder: Path) -> None:
     wholly_kept(await conformance(Target((sys.executable, str(ROOT / "samples" / "handlers" / "folder.py"))), of_folder(folder)))
 
