@@ -22,6 +22,7 @@ from akri.ports import Clock
 __all__ = ["ContainerPlan", "ContainerRun", "Outcome", "end_gracefully"]
 
 _LISTEN_EVERY: Final = 0.1
+_LISTEN_AT_LEAST: Final = 0.5
 _KILLED: Final = 137
 _CANNOT_START: Final = 126
 _SIGNALS: Final = frozenset(signal.Signals)
@@ -142,9 +143,10 @@ class ContainerRun:
             self._tail = None
 
     async def _listen(self, tail: Tail) -> None:
+        pause = _LISTEN_EVERY
         while True:
-            tail.read()
-            await self.plan.clock.sleep(_LISTEN_EVERY)
+            pause = _LISTEN_EVERY if tail.read() else min(pause * 1.5, _LISTEN_AT_LEAST)
+            await self.plan.clock.sleep(pause)
 
     def _account(self, state: Ended | Lost | NeverStarted) -> Outcome:
         match state:

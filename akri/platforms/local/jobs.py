@@ -1,87 +1,28 @@
-"""Runs jobs in their simplest form: one pod at a time until one succeeds, or until too many failed."""
+"""Runs jobs: makes their pods, and says when they are complete or failed. What a job needs is decided in job_steps.py."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
-from typing import Final, TypeAlias, assert_never
+from typing import Final, assert_never
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from akri.core.errors import InvalidValueError
+from akri.core.errors import InvalidValueError, OutcomeUnknownError
 from akri.core.ids import ObjectKey
 from akri.core.metadata import Json, JsonObject, OwnerReference
 from akri.core.reports import Event, Reason
+from akri.platforms.local.job_steps import EndPods, Finish, Rest, StartPod, next_step
 from akri.platforms.local.objects import Job, Pod
-from akri.platforms.local.pod_spec import whole_number
+from akri.platforms.local.pod_check import ignored_job_fields
 from akri.platforms.local.restarts import RestartPolicy
 from akri.platforms.local.store import LocalStore
 from akri.ports import Clock
-from akri.scheduling.model import Phase
 
-__all__ = ["Finish", "JobRunner", "Rest", "StartPod", "Step", "next_step"]
+__all__ = ["JobRunner"]
 
-_BACKOFF_LIMIT: Final = 6
-_FIRST_DELAY: Final = 10.0
-_LONGEST_DELAY: Final = 360.0
-_NOT_ADMITTED: Final = frozenset({"UnexpectedAdmissionError"})
-_HONOURED: Final = frozenset({"backoffLimit", "template"})
-_AS_HONOURED: Final = {"completions": 1, "parallelism": 1, "suspend": False, "completionMode": "NonIndexed"}
-
-
-@frozen
-class StartPod:
-    """Make the next pod; `number` makes its name."""
-
-    number: int
-
-
-@frozen
-class Finish:
-    """The job is over; `reason` is empty if it is complete."""
-
-    reason: str = ""
-
-
-@frozen
-class Rest:
-    """Nothing to do, for so many seconds or (None) until something changes."""
-
-    seconds: float | None = None
-
-
-Step: TypeAlias = StartPod | Finish | Rest
-"""What a job needs next."""
-
-
-def next_step(job: Job, pods: Iterable[Pod], now: float) -> Step:
-    """Decide what a job needs, from its pods; now is in seconds since the epoch.
-
-    The wait after the first failure is 10 s, then twice as long each time, at most 6 min, as with Kubernetes.
-    """
-    pods = tuple(pods)
-    phases = [pod.phase for pod in pods]
-    if job.complete or job.failed:
-        return Rest()
-    if Phase.SUCCEEDED in phases:
-        return Finish()
-    failures = phases.count(Phase.FAILED)
-    if failures > whole_number(job.spec.get("backoffLimit"), _BACKOFF_LIMIT):
-        return Finish(_why_failed(pods))
-    if len(phases) > failures:
-        return Rest()
-    if failures == 0:
-        return StartPod(0)
-    delay = min(_FIRST_DELAY * 2.0 ** min(failures - 1, 10), _LONGEST_DELAY)
-    due = max(pod.finished for pod in pods) + delay
-    return Rest(due - now) if due > now else StartPod(failures)
-
-
-def _why_failed(pods: Iterable[Pod]) -> str:
-    """Tell a program that fails from pods that no node admitted: the controller makes only the latter's job anew."""
-    reasons = {pod.reason for pod in pods}
-    return reasons.pop() if len(reasons) == 1 and reasons <= _NOT_ADMITTED else "BackoffLimitExceeded"
+_AGAIN_AFTER: Final = 1.0
 
 
 class JobRunner:
@@ -93,7 +34,7 @@ class JobRunner:
         self._clock = clock
         self._changed = asyncio.Event()
         self._told: set[str] = set()
-        self._alarms: set[str] = set()
+        self._alarms: dict[str, float] = {}
 
     async def run(self) -> None:
         """Run jobs until cancelled."""
@@ -113,24 +54,44 @@ class JobRunner:
             self._changed.set()
 
     async def _go_on(self, job: Job, group: asyncio.TaskGroup) -> None:
+        try:
+            await self._step(job, group)
+        except OutcomeUnknownError:
+            # The state cannot be stored for now; whatever was done or not, the next look decides anew.
+            self._wake_in(job.metadata.uid, _AGAIN_AFTER, group)
+
+    async def _step(self, job: Job, group: asyncio.TaskGroup) -> None:
         step = next_step(job, self._pods_of(job), self._clock.wall())
         match step:
             case StartPod(number):
                 self._tell_ignored(job)
                 await self._start_pod(job, number)
-            case Finish(reason):
+            case EndPods(keys):
+                for key in keys:
+                    await self._store.delete_pod(key)
+            case Finish(reason, message):
+                if reason:
+                    said = f"Job {job.metadata.key.name} failed: {reason}{f': {message}' if message else ''}"
+                    self._store.emit(Event("Instance", job.instance, Reason.BROKER_FAILED, said, warning=True))
                 over = partial(evolve, complete=not reason, failed=bool(reason), reason=reason, finished=self._clock.wall())
                 await self._store.change_job(job, over)
             case Rest(seconds):
-                if seconds is not None and job.metadata.uid not in self._alarms:
-                    self._alarms.add(job.metadata.uid)
-                    group.create_task(self._wake(job.metadata.uid, seconds))
+                if seconds is not None:
+                    self._wake_in(job.metadata.uid, seconds, group)
             case _:
                 assert_never(step)
 
-    async def _wake(self, uid: str, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._alarms.discard(uid)
+    def _wake_in(self, uid: str, seconds: float, group: asyncio.TaskGroup) -> None:
+        """Look again after so many seconds, unless that is to happen before anyway."""
+        due = self._clock.now() + seconds
+        if self._alarms.get(uid, due + 1) > due:
+            self._alarms[uid] = due
+            group.create_task(self._wake(uid, due))
+
+    async def _wake(self, uid: str, due: float) -> None:
+        await self._clock.sleep(due - self._clock.now())
+        if self._alarms.get(uid) == due:
+            del self._alarms[uid]
         self._changed.set()
 
     async def _start_pod(self, job: Job, number: int) -> None:
@@ -159,10 +120,9 @@ class JobRunner:
         if job.metadata.uid in self._told:
             return
         self._told.add(job.metadata.uid)
-        for name, value in sorted(job.spec.items()):
-            if name not in _HONOURED and _AS_HONOURED.get(name, ...) != value:
-                message = f"spec.{name} of Job {job.metadata.key.name} is not honoured on this platform"
-                self._store.emit(Event("Instance", job.instance, Reason.FIELD_IGNORED, message, warning=True))
+        for name in ignored_job_fields(job.spec):
+            message = f"spec.{name} of Job {job.metadata.key.name} is not honoured on this platform"
+            self._store.emit(Event("Instance", job.instance, Reason.FIELD_IGNORED, message, warning=True))
 
 
 def _object(value: Json) -> JsonObject:

@@ -35,15 +35,15 @@ class Tail:
         if self._file is not None:
             self._file.seek(0, os.SEEK_END)
 
-    def read(self) -> None:
-        """Pass on what came since the last time."""
-        self._rest()
+    def read(self) -> bool:
+        """Pass on what came since the last time; False if nothing did."""
+        came = self._rest()
         if self._file is None or self._replaced(self._file):
             # What came between the two looks belongs to the old file.
-            self._rest()
+            came |= self._rest()
             self._shut()
             self._file = self._opened()
-        self._rest()
+        return self._rest() or came
 
     def close(self) -> None:
         """Pass on the last of it, also a line without an end."""
@@ -51,9 +51,12 @@ class Tail:
         self._lines.close()
         self._shut()
 
-    def _rest(self) -> None:
+    def _rest(self) -> bool:
+        came = False
         while self._file is not None and (data := self._file.read(_PIECE)):
             self._lines.write(data)
+            came = True
+        return came
 
     def _opened(self) -> FileIO | None:
         try:
