@@ -26,7 +26,7 @@ from akri.core.ids import ObjectKey
 from akri.platforms.pod_requests import json_objects
 from akri.ports import PodDetails, UserPlatform
 
-__all__ = ["NO_SUCH_NAME", "examine", "explained"]
+__all__ = ["NO_SUCH_NAME", "examine", "explained", "printed"]
 
 NO_SUCH_NAME: Final = 3
 """Exit code: there is nothing of this name."""
@@ -59,7 +59,7 @@ async def explained(platform: UserPlatform, name: str, namespace: str, state: st
             message = f"{text} is there in several namespaces, say which: {' or '.join(f'-n {one}' for one in namespaces)}"
             raise click.UsageError(harmless(message))
         case (scope, findings):
-            click.echo(_document(scope, findings) if as_json else "\n".join(_lines(findings)))
+            click.echo(_document(scope, findings) if as_json else "\n".join(printed(findings)))
             return 1 if wrong(findings) else 0
 
 
@@ -87,7 +87,8 @@ async def _last_lines(platform: UserPlatform, pod: PodDetails) -> tuple[str, ...
     return tuple(lines[-_LINES:])
 
 
-def _lines(findings: Iterable[Finding]) -> Iterable[str]:
+def printed(findings: Iterable[Finding]) -> Iterable[str]:
+    """Give the lines that people read, in colour on a terminal."""
     screen = Screen.of()
     styles = {Severity.PROBLEM: Style.BAD, Severity.WARNING: Style.WAITING, Severity.NOTE: Style.GOOD}
     for number, finding in enumerate(findings):

@@ -72,16 +72,16 @@ def discovering(scope: Scope, sight: Sight) -> Iterator[Finding]:
         return
     said = [_Said(report.node, handler) for report in scope.reports for handler in report.handlers]
     answering = [one for one in said if one.fault is None and one.handler.answered_at > 0]
+    unusable = tuple(_unusable(scope, configuration, sight))
+    kept = any(report.kept for report in scope.reports)
+    found = bool(scope.instances or unusable or kept) or any(one.handler.devices for one in answering)
     groups: dict[Fault, list[_Said]] = {}
     for one in said:
         if one.fault is not None:
             groups.setdefault(one.fault, []).append(one)
     for fault, members in groups.items():
-        yield _trouble(fault, members, configuration, sight, partial=bool(answering))
-    unusable = tuple(_unusable(scope, configuration, sight))
+        yield _trouble(fault, members, configuration, sight, partial=bool(answering) and found)
     yield from unusable
-    kept = any(report.kept for report in scope.reports)
-    found = bool(scope.instances or unusable or kept) or any(one.handler.devices for one in answering)
     if answering and not found and (scope.whole or not scope.exists):
         yield _nothing(answering, configuration, sight)
 

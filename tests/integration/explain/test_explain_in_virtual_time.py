@@ -94,6 +94,51 @@ async def test_a_device_node_that_the_operator_does_not_allow() -> None:
         assert found.advice.startswith("Let the operator allow it in the agent's settings")
 
 
+_NONSENSE = {
+    "duplicate ids": ((device("odd", A="1"), device("odd", A="2")), "device 'odd': the answer holds this id more than once"),
+    "control characters": ((device("a\n\x1b[31mb"),), r"device 'a\n\x1b[31mb'.id: "),
+    "a property that is too long": ((device("odd", A="x" * 5000),), "device 'odd'.properties.A: "),
+    "a path that climbs": (
+        (Device(DeviceId("odd"), {}, (), (DeviceNode("/dev/x", "/dev/../etc/shadow", "r"),)),),
+        "device 'odd'.deviceSpecs[0].hostPath: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("nonsense", _NONSENSE)
+async def test_d1_nonsense_of_a_handler_is_named(nonsense: str) -> None:
+    devices, named = _NONSENSE[nonsense]
+    async with cluster() as it, controlled(it) as brokers:
+        it.nodes[0].source.show(*devices)
+        await it.store.apply(configuration())
+        await brokers.until(lambda: any(one.problems for one in it.store.reports))
+        found = (await why(it, "cam"))[0]
+        assert found.title.startswith("Something cannot be used on node-a, for Configuration default/cam: device ")
+        assert named in found.title
+        assert found.advice == "Correct what the handler sends, or the device: the text names the place and what was expected"
+
+
+async def test_d2_why_a_device_is_not_there_is_said_for_each_node() -> None:
+    async with cluster(nodes=3) as it, controlled(it) as brokers:
+        it.nodes[0].source.show(report=SourceReport(7, {"KERNEL": 4, "SUBSYSTEM": 3}))
+        it.nodes[1].source.fail(DiscoveryError("the bus is gone"))
+        it.nodes[2].source.show(report=SourceReport(2, {"KERNEL": 2}))
+        await it.store.apply(configuration())
+        await brokers.until(lambda: len([one for one in it.store.reports if one.handlers[0].candidates or one.handlers[0].error]) == 3)
+        failed, nothing = await why(it, "cam")
+        assert failed.title == "Discovery handler scripted on node-b fails for Configuration default/cam: the bus is gone"
+        assert failed.evidence[0].startswith("node node-b, handler scripted at embedded, asked 01:46:")
+        assert failed.severity is Severity.PROBLEM, "nobody finds anything"
+        assert nothing.title == (
+            "The filter of Configuration default/cam drops everything: of 9 candidates that scripted sees on node-a and node-c, "
+            "6 fail at KERNEL"
+        )
+        for node, candidates in (("node-a", 7), ("node-c", 2)):
+            told = [line for line in nothing.evidence if line.startswith(f"node {node}, handler scripted, answered 01:46:")]
+            assert told[0].endswith(f": {candidates} candidates, 0 devices")
+        assert nothing.evidence[-2:] == ("6 dropped by KERNEL", "3 dropped by SUBSYSTEM")
+
+
 async def test_all_slots_held() -> None:
     async with cluster(device("foo0")) as it, controlled(it) as brokers:
         await it.apply(configuration())
