@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from itertools import chain
 
 from akri.core.ids import NodeName
 from tests.cluster.admin import Admin, Manifest, RequestError
@@ -21,23 +23,30 @@ _COLLECTIONS = (
     "/api/v1/secrets",
     "/api/v1/configmaps",
 )
+_PATIENCE = 60.0
+_PAUSE = 0.02
 _SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 _KEPT = frozenset({("default", "kubernetes")})
 
 
 async def clean(admin: Admin, nodes: Sequence[NodeName]) -> dict[NodeName, Manifest]:
     """Remove everything that tests make, and have exactly these nodes, ready; returns their Nodes."""
-    while any(await asyncio.gather(*(_clean_collection(admin, collection) for collection in _COLLECTIONS))):
-        # Once more: the garbage collector, or a user's deletion, was at it too.
-        pass
+    until = time.monotonic() + _PATIENCE
+    # Once more as long as something was there: the garbage collector, or a user's deletion, was at it too.
+    while any(left := await asyncio.gather(*(_clean_collection(admin, collection) for collection in _COLLECTIONS))):
+        if time.monotonic() > until:
+            metadata = [item["metadata"] for item in chain(*left)]
+            raise TimeoutError(f"these do not go away: {metadata}")
+        await asyncio.sleep(_PAUSE)
     stored = await asyncio.gather(*(_node(admin, name) for name in nodes))
     return dict(zip(nodes, stored, strict=True))
 
 
-async def _clean_collection(admin: Admin, collection: str) -> int:
+async def _clean_collection(admin: Admin, collection: str) -> list[Manifest]:
+    """Remove what tests made; return what was there."""
     items = [item for item in await admin.list(collection) if _made_by_test(item)]
     await asyncio.gather(*(_remove(admin, collection, item) for item in items))
-    return len(items)
+    return items
 
 
 def _made_by_test(item: Manifest) -> bool:
