@@ -11,7 +11,6 @@ from attrs import field, frozen
 
 from akri.cli.cells import Cell, Style
 from akri.cli.documents import api_name, as_json, as_list, as_yaml, document
-from akri.cli.following import Follower
 from akri.cli.kinds import Chosen, Kind
 from akri.cli.listing import COLUMNS, NEEDS, WIDE, Thing, things
 from akri.cli.overview import Overview, look
@@ -125,6 +124,8 @@ def _nothing(asked: Asked, overview: Overview) -> str:
 
 async def watched(platform: UserPlatform, asked: Asked) -> None:
     """Print what there is, and then each change, until cancelled."""
+    from akri.cli.following import Follower  # noqa: PLC0415 - who looks once does not need it
+
     changes = _Changes(asked)
     await Follower(platform, asked.needs).run(changes.show)
 

@@ -5,20 +5,22 @@ A command's module is loaded when the command is used, so that `akri validate` s
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import click
 
 from akri.cli.text import harmless
 from akri.cli.where import VERBOSE
-from akri.core.errors import AkriError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["DEBUG_VARIABLE", "ENTRY_POINTS", "CommandGroup", "Exit", "cli"]
 
@@ -41,7 +43,9 @@ _NAMES: Final = (
     "top",
     "validate",
 )
-_OWN: Final = {name: EntryPoint(name, f"akri.cli.{name}:{name}", ENTRY_POINTS) for name in _NAMES}
+
+_BRIEF: Final = frozenset({"apply", "completion", "delete", "describe", "edit", "env", "explain", "get", "logs", "top"})
+"""Commands that end soon; those of them that follow something switch the garbage collection on when they begin to."""
 
 
 class Exit(IntEnum):
@@ -59,23 +63,23 @@ class CommandGroup(click.Group):
 
     @cached_property
     def entries(self) -> dict[str, EntryPoint]:
-        """Every command that there is, loaded or not."""
-        return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)} | _OWN
+        """The commands of others, loaded or not."""
+        from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and our own commands do not need it
+
+        return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name the commands in alphabetical order."""
-        return sorted(self.entries)
+        return sorted({*self.entries, *_NAMES})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Load a command; None if there is none of this name. One that cannot be loaded says so when it is run."""
-        entry = _OWN.get(cmd_name) or self.entries.get(cmd_name)
-        if entry is None:
-            return None
-        try:
-            command = getattr(import_module(entry.module), entry.attr)
-        except (ImportError, AttributeError) as error:
-            return _unavailable(entry.name, error)
-        return command if isinstance(command, click.Command) else _unavailable(entry.name, TypeError(f"{entry.value} is no click command"))
+        if cmd_name not in _BRIEF:
+            gc.enable()  # `main` switched it off
+        if cmd_name in _NAMES:
+            return _loaded(cmd_name, f"akri.cli.{cmd_name}", cmd_name)
+        entry = self.entries.get(cmd_name)
+        return None if entry is None else _loaded(entry.name, entry.module, entry.attr)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; say in one sentence what went wrong."""
@@ -98,6 +102,14 @@ class CommandGroup(click.Group):
         return result
 
 
+def _loaded(name: str, module: str, attribute: str) -> click.Command:
+    try:
+        command = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        return _unavailable(name, error)
+    return command if isinstance(command, click.Command) else _unavailable(name, TypeError(f"{module}:{attribute} is no click command"))
+
+
 def _causes(error: Exception) -> Iterator[Exception]:
     if isinstance(error, ExceptionGroup):
         for one in cast("ExceptionGroup[Exception]", error).exceptions:
@@ -108,6 +120,8 @@ def _causes(error: Exception) -> Iterator[Exception]:
 
 def _sentence(error: Exception) -> str:
     """Say what happened: errors that the world causes in their own words, all others as a fault of this program."""
+    from akri.core.errors import AkriError  # noqa: PLC0415 - only now
+
     if isinstance(error, OSError) and error.strerror:
         return harmless(": ".join(str(part) for part in (error.filename, error.strerror) if part))
     if isinstance(error, AkriError | OSError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, TextIO
 
 from attrs import frozen
@@ -17,6 +17,7 @@ __all__ = ["Screen", "Table"]
 
 _GAP: Final = 3
 _LEAST: Final = 8
+_USUAL: Final = 80
 
 
 @frozen
@@ -29,10 +30,11 @@ class Screen:
     @classmethod
     def of(cls, stream: TextIO | None = None) -> Screen:
         """Look at a stream, the standard output if none is named. NO_COLOR and a dumb terminal get no colours."""
-        if not (stream or sys.stdout).isatty():
+        stream = stream or sys.stdout
+        if not stream.isatty():
             return cls()
         colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
-        return cls(shutil.get_terminal_size().columns, colour)
+        return cls(_columns(stream), colour)
 
     def paint(self, text: str, style: Style) -> str:
         """Colour a text."""
@@ -77,3 +79,13 @@ class Table:
             last = index == len(row) - 1
             parts.append(self._screen.paint(text, one.style) + ("" if last else " " * (columns - width(text))))
         return (" " * _GAP).join(parts)
+
+
+def _columns(stream: TextIO) -> int:
+    """Ask COLUMNS, as every program does, and then the terminal. (`shutil` could, but is slow to load.)"""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL
+    return _USUAL

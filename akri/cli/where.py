@@ -5,19 +5,20 @@ Commands know `UserPlatform` alone. A test, or a program with a store of its own
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import update_wrapper
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 from attrs import frozen
 
-from akri.ports import UserPlatform
+if TYPE_CHECKING:
+    from akri.ports import UserPlatform
 
 __all__ = ["STATE_VARIABLE", "VERBOSE", "Opener", "Place", "default_state", "in_namespace", "on_platform", "place_of", "state_option"]
 
@@ -57,10 +58,15 @@ class Place:
 
     def run(self, work: Callable[[UserPlatform], Awaitable[_T]]) -> _T:
         """Open the platform and do something with it. Raises what the port's methods raise, and ClickException if there is none."""
+        import asyncio  # noqa: PLC0415 - `--help` must not load it
+
         return asyncio.run(self._opened(work))
 
     def follow(self, work: Callable[[UserPlatform], Awaitable[None]], seconds: float | None = None) -> None:
         """Do something that goes on until Ctrl-C, SIGTERM or so many seconds end it, each of which is a good end."""
+        import asyncio  # noqa: PLC0415
+
+        gc.enable()
 
         async def bounded(platform: UserPlatform) -> None:
             doing = asyncio.ensure_future(work(platform))
