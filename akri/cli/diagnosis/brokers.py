@@ -74,7 +74,7 @@ def _waiting(ends: BrokerEnds) -> Iterator[Finding]:
     if turned_away(pod):
         title = f"{broker} is refused by its node: {words or pod.reason}{ends.next()}"
     else:
-        title = f"{broker} waits since {span(sight.now - pod.created)}: {words or 'its node has not started it'}"
+        title = f"{broker} has waited for {span(sight.now - pod.created)}: {words or 'its node has not started it'}"
     yield Finding(
         Fault.BROKER_WAITING,
         Severity.PROBLEM if turned_away(pod) else Severity.WARNING,

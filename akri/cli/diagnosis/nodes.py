@@ -88,16 +88,16 @@ def _away(scope: Scope, sight: Sight, name: NodeName, state: NodeState | None) -
     if state is None:
         title = f"Node {name} is lost: no node of this name is known any more; it has {concerned}"
     elif rest > 0:
-        title = f"Node {name} is not ready since {span(now - at)}: it counts as lost in {left(rest)}; it has {concerned}"
+        title = f"Node {name} has not been ready for {span(now - at)}: it counts as lost in {left(rest)}; it has {concerned}"
     else:
-        title = f"Node {name} is lost: it is not ready since {span(now - at)}; it has {concerned}"
+        title = f"Node {name} is lost: it has not been ready for {span(now - at)}; it has {concerned}"
     start = f"akri node --name {name}{sight.where.options}" if sight.where.state else f"kubectl describe node {name}"
     advice = f"Bring it back: {start}; when it is lost its slots are freed for other nodes, and when it is back it joins again"
     return Finding(Fault.NODE_LOST, Severity.PROBLEM, title, advice, _evidence(scope, sight, name, state))
 
 
 def _evidence(scope: Scope, sight: Sight, name: NodeName, state: NodeState | None) -> list[str]:
-    lines = [] if state is None else [f"node {name} is not ready since {when(state.since, sight.now)}"]
+    lines = [] if state is None else [f"node {name} was ready until {when(state.since, sight.now)}"]
     lines.append(f"a node that is not ready counts as lost after {span(TIMING.node_grace)}, unless the controller was told another time")
     lines += [f"Instance {one.key} is seen by {listed(one.nodes)}" for one in scope.instances if name in one.nodes]
     lines += [

@@ -261,7 +261,7 @@ async def test_a_lost_node() -> None:
         await it.clock.advance(100)
         found = (await why(it, "cam"))[0]
         assert found.title == (
-            "Node node-b is not ready since 2 min: it counts as lost in 3 min 20 s; it has 1 device, 1 slot and 0 brokers of "
+            "Node node-b has not been ready for 2 min: it counts as lost in 3 min 20 s; it has 1 device, 1 slot and 0 brokers of "
             "Configuration default/cam"
         )
         assert found.advice.startswith("Bring it back: akri node --name node-b; when it is lost its slots are freed")
@@ -269,7 +269,7 @@ async def test_a_lost_node() -> None:
         await brokers.until(lambda: gone.name not in it.instance().nodes, 300)
         for asked in ("cam", name):
             found = (await why(it, asked))[0]
-            assert found.title.startswith("Node node-b is lost: it is not ready since 5 min; it has 0 devices, 0 slots and 0 brokers of")
+            assert found.title.startswith("Node node-b is lost: it has not been ready for 5 min; it has 0 devices, 0 slots and 0 brokers of")
             assert any("node node-b is lost: it leaves the Instance and its slots are freed" in line for line in found.evidence)
         await it.store.set_node_ready(gone.name, ready=True)
         gone.start_agent()

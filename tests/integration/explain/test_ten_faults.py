@@ -167,7 +167,7 @@ def test_a_lost_node() -> None:
         second = it.state.start("node", "--name", "line-2")
         it.until("^Nothing is wrong with Configuration default/cam: 1 device on 2 nodes", "cam")
         it.state.kill(second)
-        found = it.until("^Node line-2 is not ready since ", "cam")
+        found = it.until("^Node line-2 has not been ready for ", "cam")
         assert re.search("it counts as lost in [45] min [0-9]+ s; it has 1 device, 0 slots and 0 brokers of", found.first)
         assert found.second.startswith(
             f"Bring it back: akri node --name line-2 --state {it.state.path}; when it is lost its slots are freed"

@@ -24,10 +24,10 @@ def test_the_worst_comes_first_its_name_then_what_to_do_then_what_shows_it() -> 
     first, second, third, *rest = done.stdout.splitlines()
     assert done.exit_code == 1
     assert first.startswith(
-        "Node node-b is lost: it is not ready since 2 h; it has 2 devices, 1 slot and 0 brokers of Configuration default/echo"
+        "Node node-b is lost: it has not been ready for 2 h; it has 2 devices, 1 slot and 0 brokers of Configuration default/echo"
     )
     assert second.startswith("  Bring it back: akri node --name node-b; ")
-    assert third.startswith("  - node node-b is not ready since ")
+    assert third.startswith("  - node node-b was ready until ")
     assert any(line.startswith("Broker default/node-b-echo-8120fe-pod on node node-b does not stay up: ") for line in rest)
     assert "it is \\x1b[31mred" in done.stdout
     assert all(line.isprintable() for line in done.stdout.splitlines())

@@ -112,12 +112,12 @@ def test_a_broker_that_waits_for_something_else_than_a_slot() -> None:
     free = evolve(sight, overview=evolve(sight.overview, instances=(FREE,)))
     (found,) = explained(free)
     assert (found.fault, found.severity) == (Fault.BROKER_WAITING, Severity.WARNING)
-    assert found.title == f"{POD} waits since 2 min: no image here"
+    assert found.title == f"{POD} has waited for 2 min: no image here"
     assert found.advice.endswith("akri describe cam-8120fe-pod")
     young = evolve(free, now=NOW - 90)
     assert explained(young)[0].fault is Fault.NOTHING
     (bare,) = explained(evolve(free, pods=()))
-    assert bare.title == f"{POD} waits since 2 min: its node has not started it"
+    assert bare.title == f"{POD} has waited for 2 min: its node has not started it"
 
 
 def test_a_broker_that_its_node_refuses() -> None:

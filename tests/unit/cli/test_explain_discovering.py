@@ -180,12 +180,12 @@ def test_nodes_that_are_away_and_agents_that_are_silent() -> None:
     away = NodeState(NodeName("node-a"), ready=False, since=NOW - 60)
     (found,) = explained(evolve(Sample.overview(nodes=(away,)), where=Where("/s")))
     assert found.title == (
-        "Node node-a is not ready since 60 s: it counts as lost in 4 min 0 s; it has 1 device, 1 slot and 1 broker of "
+        "Node node-a has not been ready for 60 s: it counts as lost in 4 min 0 s; it has 1 device, 1 slot and 1 broker of "
         "Configuration default/cam"
     )
     assert found.advice.startswith("Bring it back: akri node --name node-a; ")
     (lost,) = explained(Sample.overview(nodes=(evolve(away, since=NOW - 400),)))
-    assert lost.title.startswith("Node node-a is lost: it is not ready since 7 min; ")
+    assert lost.title.startswith("Node node-a is lost: it has not been ready for 7 min; ")
     assert lost.advice.startswith("Bring it back: kubectl describe node node-a; ")
     (unknown,) = explained(Sample.overview(nodes=()))
     assert unknown.title.startswith("Node node-a is lost: no node of this name is known any more; ")
