@@ -76,6 +76,7 @@ class PluginHost:
     answered: told after the answer of an Allocate went out (resource, ids, clock.now()), be it to a kubelet that just died.
     failed: told instead of it when the caller was known to be gone before; what `allocate` claimed stays claimed, for nobody.
     kubelet_started: told (clock.now()) when a kubelet started while this host ran. All three must not block.
+    look_every: seconds between two looks at kubelet.sock; more where the kubelet's half lives in this very process.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class PluginHost:
         answered: Callable[[ResourceName, DeviceIds, float], None] = _ignore_answer,
         failed: Callable[[ResourceName, DeviceIds], None] = _ignore_failure,
         kubelet_started: Callable[[float], None] = _ignore_start,
+        look_every: float = _POLL,
     ) -> None:
         """Take the kubelet's device plugin directory; raises InvalidValueError if its path is too long for sockets in it."""
         check_socket_path(directory / socket_name(ResourceName(""), 0))
         self._directory = directory
         self._clock = clock
         self._kubelet_started = kubelet_started
+        self._look_every = look_every
         self._handlers = Handlers(
             allocate,
             prefer,
@@ -228,7 +231,7 @@ class PluginHost:
 
     async def _watch_kubelet(self) -> None:
         for number in count():
-            await self._clock.sleep(_POLL)
+            await self._clock.sleep(self._look_every)
             started = await self._look()
             if started:
                 _LOG.info("the kubelet started")

@@ -27,6 +27,7 @@ from akri.platforms.local.sqlite.store import SqliteStore
 from akri.platforms.local.stopping import stop_all
 from akri.platforms.local.store import LocalStore
 from akri_standalone.news import News
+from akri_standalone.service import READY, STOPPING, tell_service_manager
 from akri_standalone.settings import Settings, default_node
 from akri_standalone.wiring import Machine
 
@@ -137,6 +138,7 @@ async def _live(settings: Settings, wanted: Wanted, configurations: Sequence[Con
         try:
             await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            tell_service_manager(STOPPING)
             for task in (running, waiting):
                 task.cancel()
             await asyncio.gather(running, waiting, return_exceptions=True)
@@ -180,11 +182,20 @@ async def _together(machine: Machine, configurations: Sequence[Configuration]) -
     settings = machine.settings
     news = News(machine.store, _say, node=None if settings.controlling else settings.node, since=time.time())
     async with asyncio.TaskGroup() as group:
-        for work in (news.instances(), news.pods(), news.reports(), news.events(), machine.run()):
+        for work in (news.instances(), news.pods(), news.reports(), news.events(), machine.run(), _announce(machine)):
             group.create_task(work)
         for configuration in configurations:
             await machine.store.apply(configuration)
             _say(configuration.name, f"Configuration applied: looking for devices with {configuration.discovery.handler}")
+
+
+async def _announce(machine: Machine) -> None:
+    """Say when everything that was known is served."""
+    began, known = time.monotonic(), len(machine.store.instances)
+    await machine.serving()
+    tell_service_manager(READY)
+    if known:
+        _say("akri", f"ready after {time.monotonic() - began:.1f} s: all that was known is served")
 
 
 def _say(about: str, message: str) -> None:

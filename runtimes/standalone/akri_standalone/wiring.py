@@ -14,10 +14,10 @@ from akri.clock import SystemClock
 from akri.controller.controller import Controller
 from akri.core.edits import ContainerEdits
 from akri.core.ids import PluginDeviceId, ResourceName
+from akri.core.naming import resource_name
 from akri.deviceplugin.devices import ContainerRequest, PodRequest
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
-from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.discovery.registration import RegistrationServer
 from akri.platforms.local.jobs import JobRunner
 from akri.platforms.local.node_runner import NodeRunner
@@ -29,6 +29,10 @@ from akri_standalone.settings import Settings
 
 __all__ = ["Machine"]
 
+_PATIENCE: Final = 30.0
+_LOOK: Final = 0.05
+_LOOK_FOR_MANAGER: Final = 0.5
+"""Seconds between two looks whether the device manager was started anew, which it is not as long as this process lives."""
 _GATHER: Final = 0.02
 """Seconds in which changes of devices are gathered, for a thousand resources come one after the other at a start."""
 
@@ -60,8 +64,8 @@ class Machine:
             answered=lambda resource, ids, _: self.agent.answered(resource, ids),
             failed=self._lost,
             kubelet_started=lambda _: self.agent.kubelet_started(),
+            look_every=_LOOK_FOR_MANAGER,
         )
-        pods = PodResourcesClient(folder.pod_resources, clock)
         self._memory = Memory(folder.agent, clock)
         self.agent = Agent(
             settings.node,
@@ -69,7 +73,7 @@ class Machine:
             clock,
             settings.handlers,
             self._host,
-            pods.list,
+            self.manager.listing,
             registrations=self._memory.load(),
             keep=self._memory.keep,
             remembered=self._memory.load_devices(settings.node),
@@ -110,6 +114,14 @@ class Machine:
                     group.create_task(Readiness(self.store, self.settings.state, self.clock).run())
         finally:
             await self.manager.stop()
+
+    async def serving(self) -> None:
+        """Wait until every Instance that this node was part of at the start is offered to pods again, for 30 s at most."""
+        mine = [one.name for one in self.store.instances if self.settings.node in one.nodes]
+        known = {resource_name(name) for name in mine}
+        until = self.clock.now() + _PATIENCE
+        while not (self.agent.known() is not None and known <= self._host.streaming) and self.clock.now() < until:
+            await self.clock.sleep(_LOOK)
 
     async def _allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         return await self.agent.allocate(resource, ids)

@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from akri.core.errors import AdmissionError
 from akri.deviceplugin.devices import PodRequest
 from akri.deviceplugin.manager import DeviceManager
+from akri.deviceplugin.pod_resources import PodResourcesClient
 from akri.testing.clock import VirtualClock
 from akri.testing.kubelet import FakeKubelet, pod
 from tests.integration.deviceplugin.agent import Agent, devices
@@ -40,5 +42,8 @@ async def test_a_finished_init_container_keeps_its_device_unless_pods_are_admitt
             await clock.advance(5)
             assert bool(manager.edits(running.uid, "prepare").environment) is not readmits
             assert refused == ([running] if readmits else [])
+            listed = await manager.listing()
+            assert listed == evolve(await PodResourcesClient(Path(folder) / "r.sock", clock).list(), sent_at=listed.sent_at)
+            assert listed.pods == (frozenset() if readmits else {running.key})
         finally:
             await manager.stop()
