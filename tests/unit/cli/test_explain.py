@@ -12,7 +12,8 @@ from attrs import evolve
 from click.testing import CliRunner, Result
 
 from akri.cli.group import cli
-from tests.unit.cli.scene import CAMERAS, NODES, Scene, key
+from akri.core.codec import read_configuration
+from tests.unit.cli.scene import CAMERAS, NODES, Scene, configuration_document
 
 
 def run(scene: Scene, *words: str) -> Result:
@@ -65,16 +66,10 @@ def test_exit_codes_of_what_cannot_be_explained(words: list[str], code: int, tex
 
 def test_a_name_in_several_namespaces_has_to_be_told_more_exactly() -> None:
     scene = Scene()
-    stored = scene.store.configuration(key(CAMERAS, "site"))
-    assert stored is not None
-    asyncio.run(_copy(scene, "other"))
+    asyncio.run(scene.store.apply(read_configuration(configuration_document(CAMERAS, "other"))))
     done = run(scene, CAMERAS)
     assert (done.exit_code, "say which: -n other or -n site" in done.stderr) == (2, True)
     assert run(scene, CAMERAS, "-n", "site").exit_code == 1
-
-
-async def _copy(scene: Scene, namespace: str) -> None:
-    await scene._apply(CAMERAS, namespace)
 
 
 def test_the_last_lines_of_a_broker_in_trouble_are_shown(tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_a_broker_that_may_not_open_its_device_is_told_so(line: str, path: str) 
 
 
 def test_brokers_that_go_or_are_not_seen_yet_are_left_alone() -> None:
-    for changes in ({"deleting": True}, {"uid": ""}):
-        assert explained(Sample.broker(phase=Phase.FAILED, **changes))[0].fault is Fault.NOTHING
+    for sight in (Sample.broker(phase=Phase.FAILED, deleting=True), Sample.broker(phase=Phase.FAILED, uid="")):
+        assert explained(sight)[0].fault is Fault.NOTHING
 
 
 def test_a_broker_that_waits_for_something_else_than_a_slot() -> None:
