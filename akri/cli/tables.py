@@ -30,11 +30,11 @@ class Screen:
     @classmethod
     def of(cls, stream: TextIO | None = None) -> Screen:
         """Look at a stream, the standard output if none is named. NO_COLOR and a dumb terminal get no colours."""
-        stream = stream or sys.stdout
-        if not stream.isatty():
+        out: TextIO = sys.stdout if stream is None else stream
+        if not out.isatty():
             return cls()
         colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
-        return cls(_columns(stream), colour)
+        return cls(_columns(out), colour)
 
     def paint(self, text: str, style: Style) -> str:
         """Colour a text."""
