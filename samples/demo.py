@@ -13,6 +13,7 @@ from pathlib import Path
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is loaded: it reports each ended stream on the standard error
 
+from akri.cli.news import News
 from akri.core.configuration import Configuration, DiscoveryRequest, PodBroker
 from akri.core.ids import HandlerName, ObjectKey
 from akri.core.metadata import JsonObject, ObjectMeta
@@ -21,7 +22,6 @@ from akri.platforms.local.folder import StateFolder
 from akri.platforms.local.store import LocalStore
 from akri.scheduling.model import Phase
 from akri.testing.loop import LoopDevice, loop_device, loop_devices_refused
-from akri_standalone.news import News
 from akri_standalone.settings import Settings
 from akri_standalone.temporary import temporary_machine
 

@@ -15,6 +15,8 @@ import click
 from attrs import frozen
 
 from akri.cli.checks import Severity, check_files, usable_configurations
+from akri.cli.news import News
+from akri.cli.service_manager import READY, STOPPING, tell_service_manager
 from akri.cli.validate import DETAILS_CHECKS, printed, read_file
 from akri.clock import SystemClock
 from akri.core.configuration import Configuration
@@ -26,8 +28,6 @@ from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.sqlite.store import SqliteStore
 from akri.platforms.local.stopping import stop_all
 from akri.platforms.local.store import LocalStore
-from akri_standalone.news import News
-from akri_standalone.service import READY, STOPPING, tell_service_manager
 from akri_standalone.settings import Settings, default_node
 from akri_standalone.wiring import Machine
 

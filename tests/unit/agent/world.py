@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 from attrs import define, field
 
@@ -130,6 +131,11 @@ class World:
         return "\n".join([*(problem for report in reports for problem in report.problems), *errors])
 
 
+async def _list_users(clock: VirtualClock, listed: Mapping[ResourceName, Mapping[PluginDeviceId, ObjectKey]]) -> Listing:
+    await asyncio.sleep(0)
+    return Listing(clock.now(), {name: dict(used) for name, used in listed.items()})
+
+
 @asynccontextmanager
 async def agent_world(
     *devices: Device,
@@ -159,10 +165,6 @@ async def agent_world(
     plugins = plugins or Plugins()
     listed = {} if users is None else users
 
-    async def list_users() -> Listing:
-        await asyncio.sleep(0)
-        return Listing(clock.now(), {name: dict(used) for name, used in listed.items()})
-
     def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
         return source
 
@@ -172,7 +174,7 @@ async def agent_world(
         clock,
         {HANDLER: make, **(handlers or {})},
         plugins,
-        list_pods or list_users,
+        list_pods or partial(_list_users, clock, listed),
         watch_pods=watch_pods,
         remembered=remembered or {},
     )
