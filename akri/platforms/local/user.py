@@ -12,13 +12,12 @@ from akri.core.ids import ObjectKey
 from akri.core.instance import Instance
 from akri.core.reports import ConfigurationStatus, DiscoveryReport, PastEvent
 from akri.platforms.local.objects import Pod
-from akri.platforms.local.pod_spec import containers
 from akri.platforms.local.sqlite.store import SqliteStore
 from akri.platforms.local.store import LocalStore
 from akri.platforms.local.user_logs import follow_log, log_path, read_former_log
 from akri.platforms.pod_requests import device_requests
-from akri.ports import Clock, ConfigurationObservation, ContainerState, PodDetails, UserPlatform, WatchEvent
-from akri.scheduling.model import BrokerJob, BrokerPod, BrokerService, NodeState, Phase
+from akri.ports import Clock, ConfigurationObservation, PodDetails, UserPlatform, WatchEvent
+from akri.scheduling.model import BrokerJob, BrokerPod, BrokerService, NodeState
 
 __all__ = ["LocalUser", "opened_user"]
 
@@ -85,18 +84,18 @@ class LocalUser:
     async def read_pod(self, key: ObjectKey) -> PodDetails | None:
         """Read a pod, whoever made it."""
         pod = self._store.pod(key)
-        return None if pod is None else _details(pod)
+        return None if pod is None else self._details(pod)
 
     async def read_pods(self) -> tuple[PodDetails, ...]:
         """Read the pods that ask for a device or serve one, in the order of their names."""
         pods = (pod for pod in self._store.pods if pod.instance is not None or _asks_for_devices(pod))
-        return tuple(_details(pod) for pod in sorted(pods, key=lambda pod: pod.metadata.key))
+        return tuple(self._details(pod) for pod in sorted(pods, key=lambda pod: pod.metadata.key))
 
     async def read_job_pods(self, job: ObjectKey) -> tuple[PodDetails, ...]:
         """Read the pods of a job, oldest first."""
         uids = {one.metadata.uid for one in self._store.jobs if one.metadata.key == job}
         pods = [pod for pod in self._store.pods if any(owner.uid in uids for owner in pod.metadata.owners)]
-        return tuple(_details(pod) for pod in sorted(pods, key=lambda pod: (pod.metadata.created, pod.metadata.revision)))
+        return tuple(self._details(pod) for pod in sorted(pods, key=lambda pod: (pod.metadata.created, pod.metadata.revision)))
 
     async def read_log(
         self, pod: ObjectKey, container: str, *, previous: bool = False, tail: int | None = None, follow: bool = False
@@ -123,6 +122,14 @@ class LocalUser:
         """Delete a Configuration with all that belongs to it."""
         return await self._store.delete(key)
 
+    def _details(self, pod: Pod) -> PodDetails:
+        # Most commands ask for no pod, and need not load what knows about processes.
+        from akri.platforms.local.user_containers import container_states  # noqa: PLC0415
+
+        states = container_states(pod, None if self._folder is None else self._folder / "brokers")
+        about = (pod.node, pod.phase, pod.reason, pod.message, pod.started, pod.finished)
+        return PodDetails(pod.metadata, pod.spec, *about, states)
+
     def _lives(self, key: ObjectKey, uid: str) -> bool:
         pod = self._store.pod(key)
         return pod is not None and pod.metadata.uid == uid and not pod.phase.terminal
@@ -130,18 +137,3 @@ class LocalUser:
 
 def _asks_for_devices(pod: Pod) -> bool:
     return any(resource.startswith(_RESOURCES) for resource in device_requests(pod.spec))
-
-
-def _details(pod: Pod) -> PodDetails:
-    running = pod.phase is Phase.RUNNING
-    return PodDetails(
-        pod.metadata,
-        pod.spec,
-        pod.node,
-        pod.phase,
-        pod.reason,
-        pod.message,
-        pod.started,
-        pod.finished,
-        tuple(ContainerState(one.name, init=one.init, running=running and not one.init) for one in containers(pod.spec)),
-    )
