@@ -34,6 +34,7 @@ def test_script_is_plain_posix_shell() -> None:
         "fix",
         "bench",
         "mutate",
+        "chaos",
         "test-lowest",
         "lint",
         "coverage",
