@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from akri.core.ids import ObjectKey
 from akri.platforms.local.documents import CONFIGURATION
@@ -15,14 +16,15 @@ from akri.platforms.local.kinds import Collections
 from akri.platforms.local.sqlite.file import KEPT_TOMBSTONES, DamagedError, StoreFile, is_damage
 from akri.platforms.local.sqlite.former import read_former
 from akri.platforms.local.sqlite.keeper import Keeper
-from akri.platforms.local.sqlite.records import Applied, read_records
-from akri.platforms.local.sqlite.restoring import newest_revision, restore
+from akri.platforms.local.sqlite.records import Applied, Papers
+from akri.platforms.local.sqlite.restoring import restore
 from akri.platforms.local.sqlite.sheets import Sheets, Tell
 from akri.platforms.local.tables import Tables
 from akri.ports import Clock
 
 __all__ = ["Ledger"]
 
+_LOG: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -49,12 +51,11 @@ class Ledger:
 
     def open(self, tells: list[Tell]) -> None:
         """Open the store, look for damage, read everything, and take over from the records what the store lost."""
-        records = read_records(self._folder)
+        papers = Papers.collect(self._folder)
         self._inside(partial(self._first_look, tells))
-        known = self._known
-        if newest_revision(records) > known:
-            self.change(lambda tables: restore(tables, records, known), tells, durable=True)
-        self._reconcile({one.key for one in records.configurations}, tells)
+        if papers.revision() > self._known:
+            self.change(lambda tables: self._take_over(tables, papers), tells, durable=True)
+        self._reconcile(papers.configurations(), tells)
 
     def change(self, step: Callable[[Tables], _T], tells: list[Tell], *, durable: bool = False) -> tuple[_T, bool]:
         """Carry out a step in one transaction; tell its result, and whether it changed anything."""
@@ -122,13 +123,19 @@ class Ledger:
             if former is not None:
                 self._sheets.load(former.rows, former.revision)
                 self._newest = former.revision
-            records = read_records(self._folder)
+            records = Papers.collect(self._folder).read()
 
             def fill(tables: Tables) -> None:
                 self._sheets.copy_into(tables)
                 restore(tables, records, self._newest)
 
             self._keeper.replace(fill, "damaged" if former is None else f"version-{former.version}", why)
+
+    def _take_over(self, tables: Tables, papers: Papers) -> None:
+        """Get back what the store lost, unless another process did so meanwhile."""
+        if papers.revision() > self._known:
+            _LOG.error("the store lost its last changes and takes them from the records beside it folder=%s", self._folder)
+            restore(tables, papers.read(), self._known)
 
     def _reconcile(self, recorded: set[ObjectKey], tells: list[Tell]) -> None:
         """Make applied/ what is stored, where a process was killed between the two."""
@@ -181,6 +188,7 @@ class Ledger:
         if commits != self._commits:
             self._catch_up(tells, file)
             self._commits = commits
+        self._follow(tuple(self._applied.behind))
 
     def _read(self, tells: list[Tell], file: StoreFile) -> None:
         revision = file.revision()

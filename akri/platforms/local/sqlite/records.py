@@ -6,39 +6,41 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, Self, TypeVar, cast
 from urllib.parse import quote
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from akri.core.errors import InvalidDocumentError
 from akri.core.ids import ObjectKey
-from akri.core.instance import Instance
-from akri.core.metadata import JsonObject
+from akri.core.metadata import Json, JsonObject
 from akri.platforms.local import documents
 from akri.platforms.local.documents import Form
-from akri.platforms.local.objects import Job, Pod
 from akri.platforms.local.sqlite.restoring import Records
 from akri.ports import ConfigurationObservation
 
-__all__ = ["Applied", "read_brokers", "read_records"]
+__all__ = ["Applied", "Papers"]
 
 _LOG: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
 class Applied:
-    """Each applied Configuration in a file of its own, as stored. JSON, which is YAML too."""
+    """Each applied Configuration in a file of its own, as stored. JSON, which is YAML too.
+
+    behind: those whose file is not what is stored.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Use this folder, which is made where it is missing."""
+        self.behind: set[ObjectKey] = set()
         self._folder = folder
         self._written: dict[ObjectKey, ConfigurationObservation] = {}
 
     def follow(self, key: ObjectKey, stored: ConfigurationObservation | None) -> None:
-        """Make the file of a Configuration what is stored, None if it was deleted. A disk that does not take it is reported."""
+        """Make the file of a Configuration what is stored, None if it was deleted; where the disk does not take it, it is `behind`."""
         try:
             if stored is None:
                 self._written.pop(key, None)
@@ -47,11 +49,11 @@ class Applied:
                 self._write(stored)
                 self._written[key] = stored
         except OSError as error:
-            _LOG.warning("a Configuration is not kept beside the store name=%s error=%s", key, error)
-
-    def read(self) -> tuple[ConfigurationObservation, ...]:
-        """Read all that can be read."""
-        return tuple(_read_all(_documents(self._folder.glob("*.yaml")), documents.CONFIGURATION))
+            if key not in self.behind:
+                _LOG.warning("a Configuration is not kept beside the store name=%s error=%s", key, error)
+            self.behind.add(key)
+        else:
+            self.behind.discard(key)
 
     def _says_more(self, stored: ConfigurationObservation) -> bool:
         """Whether more than the revision is new: it grows with each status, too."""
@@ -81,26 +83,52 @@ class Applied:
         return self._folder / f"{namespace}.{quote(key.name, safe='')}.yaml"
 
 
-def read_records(state: Path) -> Records:
-    """Read what stands beside the store in a state folder; what cannot be read is reported and left out."""
-    found = Applied(state / "applied").read()
-    brokers = read_brokers(state / "brokers")
-    return evolve(brokers, configurations=found)
+@frozen
+class Papers:
+    """The records as they lie in their files: not read further than is needed to tell whether they are of any use."""
+
+    applied: tuple[tuple[Path, JsonObject], ...]
+    brokers: tuple[tuple[Path, JsonObject], ...]
+
+    @classmethod
+    def collect(cls, state: Path) -> Self:
+        """Read the files of a state folder; one that cannot be read is reported and left out."""
+        return cls(tuple(_documents((state / "applied").glob("*.yaml"))), tuple(_documents((state / "brokers").glob("*/pod.json"))))
+
+    def revision(self) -> int:
+        """Return the last revision that they know of, 0 for none."""
+        found = [document for _, document in self.applied]
+        for _, record in self.brokers:
+            found += [one for one in (record.get("pod"), record.get("job"), *_instances(record)) if isinstance(one, Mapping)]
+        return max(map(_revision, found), default=0)
+
+    def configurations(self) -> set[ObjectKey]:
+        """Tell which Configurations are among them."""
+        return {one.key for one in _read_all(self.applied, documents.CONFIGURATION)}
+
+    def read(self) -> Records:
+        """Read everything."""
+        pods = [(path, record.get("pod")) for path, record in self.brokers]
+        jobs = [(path, record["job"]) for path, record in self.brokers if record.get("job") is not None]
+        instances = [(path, one) for path, record in self.brokers for one in _instances(record)]
+        return Records(
+            tuple(_read_all(self.applied, documents.CONFIGURATION)),
+            tuple(_read_all(instances, documents.INSTANCE)),
+            tuple(_read_all(jobs, documents.JOB)),
+            tuple(_read_all(pods, documents.POD)),
+        )
 
 
-def read_brokers(folder: Path) -> Records:
-    """Read the pods that were admitted, with the Instances and the jobs that they were made for."""
-    instances: list[Instance] = []
-    jobs: list[Job] = []
-    pods: list[Pod] = []
-    for path, record in _documents(folder.glob("*/pod.json")):
-        pods += _read_all([(path, record.get("pod"))], documents.POD)
-        several = record.get("instances")
-        carried = [record.get("instance"), *(several if isinstance(several, list) else ())]
-        instances += _read_all([(path, one) for one in carried if one is not None], documents.INSTANCE)
-        if record.get("job") is not None:
-            jobs += _read_all([(path, record.get("job"))], documents.JOB)
-    return Records(instances=tuple(instances), jobs=tuple(jobs), pods=tuple(pods))
+def _instances(record: JsonObject) -> list[Json]:
+    several = record.get("instances")
+    carried = [record.get("instance"), *(several if isinstance(several, list) else ())]
+    return [one for one in carried if one is not None]
+
+
+def _revision(document: JsonObject) -> int:
+    metadata = document.get("metadata")
+    found = metadata.get("resourceVersion", metadata.get("revision")) if isinstance(metadata, Mapping) else None
+    return int(found) if isinstance(found, int) or (isinstance(found, str) and found.isdecimal()) else 0
 
 
 def _documents(paths: Iterable[Path]) -> Iterator[tuple[Path, JsonObject]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, closing
@@ -398,6 +399,27 @@ async def test_damage_that_a_newcomer_finds_is_put_right_for_all(tmp_path: Path)
             await until(lambda: one.instances == two.instances == newcomer.instances == (second,))
             assert one.configurations == two.configurations == newcomer.configurations != ()
     assert {name.rpartition("-")[0] for name in set_aside(tmp_path)} >= {"store.sqlite.damaged"}
+
+
+async def test_changes_that_a_power_loss_took_come_back_from_the_records(tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier"
+    async with opened(tmp_path / "state") as store:
+        instance = await with_instance(store)
+        done(await store.node(A).claim(INSTANCE, slot(instance, 2), HeldByNode(A)))
+        await store.apply(configuration("gone"))
+    shutil.copytree(tmp_path / "state", earlier, ignore=shutil.ignore_patterns("notify"))
+    async with opened(tmp_path / "state") as store:
+        late = await store.apply(configuration("late"))
+        await store.delete(ObjectKey("default", "gone"))
+        claimed = done(await store.node(A).claim(INSTANCE, slot(instance), HeldByNode(A)))
+    write_broker(tmp_path / "state", claimed)
+    shutil.copy(earlier / "store.sqlite", tmp_path / "state" / "store.sqlite")
+    for _ in range(2):
+        async with opened(tmp_path / "state") as store:
+            assert {one.key.name: one.metadata.uid for one in store.configurations}["late"] == late.metadata.uid
+            assert [one.device_usage for one in store.instances] == [claimed.device_usage]
+            assert LEAP < store.instances[0].metadata.revision < 2 * LEAP
+    assert set_aside(tmp_path / "state") == []
 
 
 async def test_configurations_are_kept_beside_the_store(tmp_path: Path) -> None:
