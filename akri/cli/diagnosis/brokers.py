@@ -8,8 +8,8 @@ from typing import Final
 
 from akri.cli.diagnosis.ends import BrokerEnds
 from akri.cli.diagnosis.finding import Fault, Finding, Severity
-from akri.cli.diagnosis.sight import Scope, Sight
-from akri.cli.diagnosis.slots import all_held, asked_for, turned_away
+from akri.cli.diagnosis.sight import Scope, Sight, all_held
+from akri.cli.diagnosis.slots import asked_for, turned_away
 from akri.cli.diagnosis.words import denied, span, when
 from akri.scheduling.model import BrokerJob, BrokerPod, Phase
 
@@ -86,7 +86,7 @@ def _waiting(ends: BrokerEnds) -> Iterator[Finding]:
 
 def _failed_job(job: BrokerJob, sight: Sight) -> Finding:
     logs = sight.where.command("logs", job.key.name, job.key)
-    told = [past for past in sight.overview.events if past.event.kind == "Job" and past.event.about == job.key]
+    told = sight.events("Job", job.key)
     return Finding(
         Fault.BROKER_FAILING,
         Severity.PROBLEM,

@@ -41,7 +41,7 @@ class BrokerEnds:
     @property
     def events(self) -> Iterator[PastEvent]:
         """What was told of it and of those before it, oldest first."""
-        return (past for past in self.sight.overview.events if past.event.kind == "Pod" and past.event.about == self.pod.key)
+        return iter(self.sight.events("Pod", self.pod.key))
 
     @property
     def troubled(self) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from akri.cli.diagnosis.words import clean
 
 __all__ = ["Fault", "Finding", "Severity", "ordered"]
 
 _MOST: Final = 12
+_ALIKE: Final = 10
 
 
 class Severity(Enum):
@@ -78,5 +79,18 @@ _FAULTS: Final = {one: rank for rank, one in enumerate(Fault)}
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Put the worst first, causes before what follows from them; each once."""
-    return tuple(sorted(dict.fromkeys(findings), key=lambda one: (_SEVERITIES[one.severity], _FAULTS[one.fault], one.title)))
+    """Put the worst first, causes before what follows from them; each once, and only the first few of many that are alike."""
+    found = sorted(dict.fromkeys(findings), key=lambda one: (_SEVERITIES[one.severity], _FAULTS[one.fault], one.title))
+    kept: dict[tuple[Severity, Fault], list[Finding]] = {}
+    for one in found:
+        kept.setdefault((one.severity, one.fault), []).append(one)
+    return tuple(one for alike in kept.values() for one in _first_of(alike))
+
+
+def _first_of(alike: Sequence[Finding]) -> Sequence[Finding]:
+    """Give the first few, and let the last of them say how many more there are: nobody reads a thousand."""
+    if len(alike) <= _ALIKE:
+        return alike
+    last = alike[_ALIKE - 1]
+    more = f"and {len(alike) - _ALIKE} more like this"
+    return [*alike[: _ALIKE - 1], evolve(last, evidence=(*last.evidence[: _MOST - 1], more))]

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
 
 from akri.cli.diagnosis.finding import Fault, Finding, Severity
-from akri.cli.diagnosis.sight import Scope, Sight
+from akri.cli.diagnosis.sight import Scope, Sight, all_held
 from akri.cli.diagnosis.words import listed, when
 from akri.cli.text import count
-from akri.core.ids import NodeName, ObjectKey, ResourceName, SlotId
+from akri.core.ids import NodeName, ObjectKey, SlotId
 from akri.core.instance import Instance
 from akri.core.naming import resource_name
 from akri.core.reports import PastEvent, Reason
 from akri.core.slots import SlotTable
 from akri.core.usage import Free, HeldByConfiguration, HeldByNode
 from akri.platforms.pod_requests import device_requests
-from akri.ports import PodDetails
 from akri.scheduling.model import BrokerPod, Phase
 from akri.scheduling.subject import configuration_key
 
-__all__ = ["all_held", "asked_for", "holders_of", "slots", "turned_away"]
+__all__ = ["asked_for", "holders_of", "slots", "turned_away"]
 
 _MOMENT: Final = 3.0
 """Seconds that a pod is Pending without waiting for anything: slots change hands when a broker is made anew."""
@@ -49,25 +48,28 @@ def slots(scope: Scope, sight: Sight) -> Iterator[Finding]:
     """Say which slots are missed, and what is wrong with slots."""
     beside = {one.key: one for pod in scope.pods if pod.phase is Phase.PENDING for one in asked_for(pod, sight)}
     beside.update({one.key: one for one in scope.instances})
+    refusals = _refusals(sight)
     for _, instance in sorted(beside.items(), key=lambda item: item[0]):
         table = SlotTable.read(instance, NodeName(""))
-        waiting = tuple(_waiting(instance, sight))
-        refused = _refusals(instance, sight)
-        if all_held(instance) and (waiting or refused):
-            yield _all_held(instance, table, waiting, refused, sight)
+        if all_held(instance):
+            waiting = tuple(_waiting(instance, sight))
+            refused = [past for past in refusals.get(configuration_key(instance), ()) if f"{instance.name}-" in past.event.message]
+            if waiting or refused:
+                yield _all_held(instance, table, waiting, refused, sight)
         if table.unreadable:
             yield _unreadable(instance, table)
     yield from _lost(scope, sight)
 
 
 def asked_for(pod: BrokerPod, sight: Sight) -> tuple[Instance, ...]:
-    """Give the Instance that a broker serves, and others that it asks for: a pod may want more than its own device."""
+    """Give the Instance that a broker serves and others that it waits for: a pod may want more than its own device."""
     details = sight.pod(pod.key, pod.uid)
-    return tuple(
-        one
-        for one in sight.overview.instances
-        if one.key == pod.instance or (details is not None and _asks(details, resource_name(one.name), resource_name(one.configuration)))
-    )
+    asked = {} if details is None else device_requests(details.spec)
+    found = {one.key: one for resource, number in asked.items() if number > 0 for one in sight.behind(resource)}
+    own = sight.instance(pod.instance)
+    if own is not None:
+        found[own.key] = own
+    return tuple(found.values())
 
 
 def holders_of(instance: Instance, sight: Sight) -> tuple[str, ...]:
@@ -80,14 +82,8 @@ def _holdings(instance: Instance, table: SlotTable, sight: Sight) -> Iterator[_H
         if isinstance(usage, Free):
             continue
         level = instance.configuration if isinstance(usage, HeldByConfiguration) else instance.name
-        wanted = resource_name(level)
-        pods = (pod for pod in sight.pods if pod.node == usage.node and not pod.phase.terminal and pod.phase is not Phase.PENDING)
-        yield _Holding(SlotId(instance.name, index), usage, tuple(pod.metadata.key for pod in pods if _asks(pod, wanted)))
-
-
-def _asks(pod: PodDetails, *resources: ResourceName) -> bool:
-    asked = device_requests(pod.spec)
-    return any(asked.get(resource, 0) > 0 for resource in resources)
+        pods = (pod for pod in sight.askers(resource_name(level)) if pod.node == usage.node and pod.phase is Phase.RUNNING)
+        yield _Holding(SlotId(instance.name, index), usage, tuple(pod.metadata.key for pod in pods))
 
 
 @frozen
@@ -103,28 +99,21 @@ def turned_away(pod: BrokerPod) -> bool:
     return pod.phase is Phase.FAILED and (pod.reason == "UnexpectedAdmissionError" or pod.reason.startswith("OutOf"))
 
 
-def all_held(instance: Instance) -> bool:
-    """Tell whether no slot is free."""
-    return SlotTable.read(instance, NodeName("")).used() >= instance.capacity > 0
-
-
 def _waiting(instance: Instance, sight: Sight) -> Iterator[_Waiting]:
     """Name the pods that wait for this device: its brokers, and pods that ask for its resource."""
     brokers: dict[ObjectKey, _Waiting] = {}
-    for pod in sight.overview.broker_pods:
-        if pod.instance == instance.key and pod.uid and not pod.deleting and (_waits(pod.phase, pod.created, sight) or turned_away(pod)):
+    for pod in sight.brokers(instance.key):
+        if pod.uid and not pod.deleting and (_waits(pod.phase, pod.created, sight) or turned_away(pod)):
             who = f"broker {pod.key} on node {pod.node}"
             away = turned_away(pod)
             brokers[pod.key] = _Waiting(who, f"{who} was refused by its node ({pod.reason})" if away else f"{who} is Pending")
-    wanted = [resource_name(instance.name)]
-    own = configuration_key(instance)
-    others = [one for one in sight.overview.instances if configuration_key(one) == own and one.key != instance.key]
-    if all(map(all_held, others)):
-        wanted.append(resource_name(instance.configuration))
+    asking = list(sight.askers(resource_name(instance.name)))
+    if sight.full(configuration_key(instance)):
+        asking += sight.askers(resource_name(instance.configuration))
     users = {
         pod.metadata.key: _Waiting(f"pod {pod.metadata.key}", f"pod {pod.metadata.key} is Pending")
-        for pod in sight.pods
-        if _waits(pod.phase, pod.metadata.created, sight) and pod.metadata.key not in brokers and _asks(pod, *wanted)
+        for pod in asking
+        if _waits(pod.phase, pod.metadata.created, sight) and pod.metadata.key not in brokers
     }
     return (some[key] for some in (brokers, users) for key in sorted(some))
 
@@ -133,18 +122,13 @@ def _waits(phase: Phase, created: float, sight: Sight) -> bool:
     return phase is Phase.PENDING and sight.now - created >= _MOMENT
 
 
-def _refusals(instance: Instance, sight: Sight) -> tuple[PastEvent, ...]:
-    """Give the claims of this device that were refused a short while ago."""
-    about = configuration_key(instance)
-    return tuple(
-        past
-        for past in sight.overview.events
-        if past.event.reason is Reason.SLOT_REFUSED
-        and past.event.about == about
-        and sight.now - past.at < _RECENT
-        and f"{instance.name}-" in past.event.message
-        and "is held by" in past.event.message
-    )
+def _refusals(sight: Sight) -> Mapping[ObjectKey, Sequence[PastEvent]]:
+    """Give the claims that were refused a short while ago, by Configuration."""
+    refused: dict[ObjectKey, list[PastEvent]] = {}
+    for past in sight.overview.events:
+        if past.event.reason is Reason.SLOT_REFUSED and sight.now - past.at < _RECENT and "is held by" in past.event.message:
+            refused.setdefault(past.event.about, []).append(past)
+    return refused
 
 
 def _all_held(instance: Instance, table: SlotTable, waiting: Sequence[_Waiting], refused: Sequence[PastEvent], sight: Sight) -> Finding:

@@ -269,7 +269,9 @@ async def test_a_lost_node() -> None:
         await brokers.until(lambda: gone.name not in it.instance().nodes, 300)
         for asked in ("cam", name):
             found = (await why(it, asked))[0]
-            assert found.title.startswith("Node node-b is lost: it has not been ready for 5 min; it has 0 devices, 0 slots and 0 brokers of")
+            assert found.title.startswith(
+                "Node node-b is lost: it has not been ready for 5 min; it has 0 devices, 0 slots and 0 brokers of"
+            )
             assert any("node node-b is lost: it leaves the Instance and its slots are freed" in line for line in found.evidence)
         await it.store.set_node_ready(gone.name, ready=True)
         gone.start_agent()

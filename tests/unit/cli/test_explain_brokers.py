@@ -6,10 +6,14 @@ import pytest
 from attrs import evolve
 
 from akri.cli.diagnosis.finding import Fault, Severity
+from akri.cli.diagnosis.sight import Sight
+from akri.core.ids import ConfigurationName, NodeName
+from akri.core.instance import Instance
+from akri.core.metadata import JsonObject, ObjectMeta
 from akri.core.reports import Reason
 from akri.ports import ContainerState
-from akri.scheduling.model import BrokerJob, Phase
-from tests.unit.cli.explain_samples import DEVICE, NOW, SIGHT, Sample, event, explained, key
+from akri.scheduling.model import BrokerJob, NodeState, Phase
+from tests.unit.cli.explain_samples import DEVICE, NOW, SIGHT, Sample, details, event, explained, key
 
 FREE = evolve(DEVICE, device_usage={})
 POD = "Broker default/cam-8120fe-pod on node node-a"
@@ -128,6 +132,29 @@ def test_a_broker_that_its_node_refuses() -> None:
     (held,) = explained(refused)
     assert held.fault is Fault.SLOTS_HELD
     assert "broker default/cam-8120fe-pod on node node-a was refused by its node (UnexpectedAdmissionError)" in held.evidence
+
+
+def _asking(resource: str, *instances: Instance) -> Sight:
+    """Let the broker wait for another resource than its own."""
+    sight = Sample.broker(phase=Phase.PENDING, started=0.0)
+    wanting = evolve(
+        details(sight.overview.broker_pods[0]), spec={"containers": [{"name": "main", "resources": {"limits": {resource: 1}}}]}
+    )
+    nodes = (*sight.overview.nodes, NodeState(NodeName("node-b")))
+    return evolve(sight, pods=(wanting,), overview=evolve(sight.overview, instances=(FREE, *instances), nodes=nodes))
+
+
+def test_a_broker_that_asks_for_another_device_waits_for_its_slots() -> None:
+    disk = evolve(DEVICE, metadata=ObjectMeta(key("disk-a19705"), "d"), configuration=ConfigurationName("disk"))
+    other = evolve(disk, device_usage={"disk-a19705-0": "node-b"})
+    free = evolve(disk, metadata=ObjectMeta(key("disk-8120fe"), "e"), device_usage={})
+    for resource in ("akri.sh/disk", "akri.sh/disk-a19705"):
+        (found,) = explained(_asking(resource, other), "broker/cam-8120fe-pod")
+        assert found.title == "The one slot of Instance default/disk-a19705 is held by node node-b, and pod default/cam-8120fe-pod waits"
+    (found,) = explained(_asking("akri.sh/disk", other, free), "broker/cam-8120fe-pod")
+    assert found.fault is Fault.BROKER_WAITING
+    (found,) = explained(_asking("akri.sh/disk-a19705", other, free), "broker/cam-8120fe-pod")
+    assert found.fault is Fault.SLOTS_HELD
 
 
 def test_a_job_that_failed_is_not_tried_again() -> None:

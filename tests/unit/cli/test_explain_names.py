@@ -7,7 +7,7 @@ import math
 import pytest
 from attrs import evolve
 
-from akri.cli.diagnosis.finding import Fault, Finding, Severity
+from akri.cli.diagnosis.finding import Fault, Finding, Severity, ordered
 from akri.cli.diagnosis.names import Ambiguous, Missing, find
 from akri.cli.diagnosis.sight import Scope, Where
 from akri.cli.diagnosis.words import ago, clean, denied, left, listed, span, when
@@ -128,6 +128,14 @@ def test_lists_and_foreign_text() -> None:
     assert denied("Permission denied")
     assert denied("EPERM")
     assert not denied("it was permitted")
+
+
+def test_of_many_findings_that_are_alike_the_first_are_told() -> None:
+    many = [Finding(Fault.SLOTS_HELD, Severity.PROBLEM, f"{number:03}", "b", ["c"]) for number in range(500)]
+    other = Finding(Fault.NODE_LOST, Severity.PROBLEM, "n", "b")
+    told = ordered((*many, other, *many))
+    assert [one.title for one in told] == ["n", *(f"{number:03}" for number in range(10))]
+    assert told[-1].evidence == ("c", "and 490 more like this")
 
 
 def test_a_finding_holds_few_lines() -> None:
