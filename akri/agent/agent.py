@@ -24,7 +24,7 @@ from akri.agent.writes import InstanceWrites
 from akri.core.allocation import ByInstance
 from akri.core.configuration import Configuration
 from akri.core.edits import ContainerEdits
-from akri.core.evidence import Evidence, PodObservation
+from akri.core.evidence import UNSEEN_GRACE, Evidence, PodObservation
 from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.instance import Instance
 from akri.discovery.allowed import USUAL, Allowed
@@ -54,6 +54,7 @@ class Agent:
     are offered. list_pods: asks PodResources. registrations: handlers remembered from an earlier run; keep: stores them.
     allowed: what the operator lets handlers do. tls: files to speak with handlers on the network. remembered: devices that an
     earlier run saw, which are served before any handler answers; on_devices: told that `known` may have something new.
+    unseen_grace: as that of Evidence.
     The kubelet's side calls `allocate`, `answered` and `kubelet_started`; the registration socket calls `register`.
     """
 
@@ -70,6 +71,7 @@ class Agent:
     tls: TlsFiles | None = None
     remembered: Mapping[ObjectKey, Remembered] = field(factory=dict[ObjectKey, Remembered])
     on_devices: Callable[[], None] = _ignore
+    unseen_grace: float = UNSEEN_GRACE
     handlers: Handlers = field(init=False)
     state: NodeState = field(init=False)
     claims: Claims = field(init=False)
@@ -85,7 +87,7 @@ class Agent:
     def __attrs_post_init__(self) -> None:
         """Join the parts; nothing runs yet."""
         now = self.clock.now()
-        self.state = NodeState(self.node, Evidence(started=now, watching=self.watch_pods), heard_at=now)
+        self.state = NodeState(self.node, Evidence(now, watching=self.watch_pods, unseen_grace=self.unseen_grace), heard_at=now)
         writes = InstanceWrites(self.state, self.platform, self.clock)
         self._offers = Offers(self.state, self.plugins)
         self.claims = Claims(self.state, self.platform, self.clock, writes)

@@ -166,13 +166,13 @@ class Use:
         first = sent_at if self.absent_from is None else self.absent_from
         return evolve(self, absent_from=first, absent_until=sent_at, former=former)
 
-    def absent_anew(self, grace: float, *, seen: bool) -> Use:
+    def absent_anew(self, grace: float, *, unseen: float) -> Use:
         """Let only Lists from now on count for its absence: pods vanished whose containers may live on for so many seconds.
 
-        seen: whether all pods that vanished are known; else one that nobody knows may have used it.
+        unseen: the same for a pod that nobody knows, which may have used it as well; 0 if all pods that vanished are known.
         """
-        unseen = not seen and (self.holder is None or not self.holder.uid)
-        return evolve(self, absent_from=None, absent_until=None, grace=max(self.grace, grace, UNSEEN_GRACE if unseen else 0.0))
+        unknown = self.holder is None or not self.holder.uid
+        return evolve(self, absent_from=None, absent_until=None, grace=max(self.grace, grace, unseen if unknown else 0.0))
 
     def asked_for(self) -> Use:
         """Take in that an Allocate asks for it: whoever uses it now, if anybody, belongs to the past."""
@@ -203,6 +203,8 @@ class Evidence:
     synced: whether it has delivered the present pods. current: until when it is known to have delivered everything.
     ended: uids of pods that are proven to have ended, gone ones too.
     settled: resources for which every active pod was listed since `started` (rule d). shown: uids of present pods listed since then.
+    unseen_grace: seconds that containers may live on of pods that vanished while nobody looked. Nothing where List shows a pod until
+    its last process has ended, also over a start of whoever answers.
     """
 
     started: float
@@ -215,6 +217,7 @@ class Evidence:
     settled: frozenset[ResourceName] = frozenset()
     shown: frozenset[str] = frozenset()
     last: Listing | None = None
+    unseen_grace: float = UNSEEN_GRACE
 
     def hold(self, ids: Iterable[Id], now: float) -> Evidence:
         """Follow exactly these held ids: new ones count from now, those no longer held are forgotten, except in an Allocate.
@@ -222,7 +225,7 @@ class Evidence:
         Who uses a new one is not known: this process did not answer for it.
         """
         allocating = {id_: use for id_, use in self.uses.items() if use.since is None}
-        unknown = Use(now, former=_UNKNOWN, lingers=now + ABSENCE + UNSEEN_GRACE)
+        unknown = Use(now, former=_UNKNOWN, lingers=now + ABSENCE + self.unseen_grace)
         return evolve(self, uses={id_: self.uses.get(id_, unknown) for id_ in ids} | allocating)
 
     def allocating(self, ids: Iterable[Id]) -> Evidence:
@@ -242,7 +245,7 @@ class Evidence:
 
     def start(self, now: float) -> Evidence:
         """The kubelet was started: Lists count from here, and everything has to be shown again."""
-        uses = {id_: use if use.since is None else evolve(use.absent_anew(0.0, seen=True), since=now) for id_, use in self.uses.items()}
+        uses = {id_: use if use.since is None else evolve(use.absent_anew(0.0, unseen=0.0), since=now) for id_, use in self.uses.items()}
         return evolve(self, started=now, uses=uses, settled=frozenset(), shown=frozenset(), last=None)
 
     def reset_pods(self, pods: Iterable[PodObservation]) -> Evidence:
@@ -276,7 +279,8 @@ class Evidence:
         for pod in self.pods.values():
             if not pod.ended and pod.uid not in uids:
                 anew |= {resource: max(anew.get(resource, 0.0), pod.outlived(seen=seen)) for resource in pod.requests}
-        uses = {id_: use.absent_anew(anew[id_[0]], seen=seen) if id_[0] in anew else use for id_, use in self.uses.items()}
+        unseen = 0.0 if seen else self.unseen_grace
+        uses = {id_: use.absent_anew(anew[id_[0]], unseen=unseen) if id_[0] in anew else use for id_, use in self.uses.items()}
         return evolve(self, uses=uses, pods=pods, ended=self._relevant(ended, pods))
 
     def _relevant(self, ended: frozenset[str], pods: Mapping[ObjectKey, PodObservation]) -> frozenset[str]:

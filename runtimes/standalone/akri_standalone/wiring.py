@@ -78,6 +78,8 @@ class Machine:
             keep=self._memory.keep,
             remembered=self._memory.load_devices(settings.node),
             on_devices=self._memory.look_again,
+            # Here a pod is listed until its last process has ended, whatever was killed meanwhile: its record says so.
+            unseen_grace=0.0,
         )
         self._registrations = RegistrationServer(folder.handlers, self.agent.register, clock)
         self._runner = NodeRunner(

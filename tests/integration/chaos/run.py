@@ -42,6 +42,7 @@ KINDS: Final[Mapping[str, int]] = {"up": 1, "node": 1, "handler": 1, "supervisor
 _AKRI: Final = (sys.executable, "-c", "from akri.cli.main import main; main()")
 _BROKER: Final = Path(__file__).with_name("broker.sh")
 _TICK: Final = 0.1
+_TELL: Final = 10.0
 _CHURN: Final = 0.2
 _SETTLE: Final = 30.0
 _BEGIN: Final = 120.0
@@ -283,12 +284,16 @@ class Chaos:
     # -- the end ----------------------------------------------------------------------------------------------------------------
 
     async def _come_to_rest(self, store: SqliteStore, users: Users, limit: float) -> tuple[str, ...]:
-        deadline = time.monotonic() + limit
+        began = told = time.monotonic()
         while True:
             await self._keep(users)
             problems = unsettled(self._scene(store, users))
-            if not problems or time.monotonic() > deadline:
+            now = time.monotonic()
+            if not problems or now > began + limit:
                 return problems
+            if now > told + _TELL:
+                told = now
+                self.say(f"{len(problems)} things are not at rest: {problems[-1]}")
             await asyncio.sleep(_TICK)
 
     def _scene(self, store: SqliteStore, users: Users) -> Scene:

@@ -83,6 +83,13 @@ class TestGrace:
         assert not evidence.list(listing(50.9)).answered_long_ago(ID)
         assert evidence.list(listing(51.0)).answered_long_ago(ID)
 
+    def test_where_lists_show_pods_to_their_last_process_nothing_is_given_to_unknown_ones(self) -> None:
+        found = Evidence(started=0.0, unseen_grace=0.0).reset_pods([]).hold([ID], 11.0)
+        assert self.released_at(found) == 12 + ABSENCE
+        assert found.list(listing(21.0)).answered_long_ago(ID)
+        answered = Evidence(started=0.0, unseen_grace=0.0).reset_pods([]).list(listing(9.0)).answered([ID], 10.0).pods_current(10.5)
+        assert self.released_at(answered.reset_pods([])) == 12 + ABSENCE
+
     def test_the_next_pod_does_not_hide_one_that_lives_on(self) -> None:
         evidence = self.evidence().reset_pods([]).allocating([ID]).answered([ID], 12.0)
         follower = pod("u2", key=POD_2)
