@@ -14,8 +14,8 @@ from akri.clock import wait_for_either
 from akri.platforms.local.container_records import ContainerState, Ended, Lost, NeverStarted, ProcessIdentity, Started
 from akri.platforms.local.host_processes import boot_id
 from akri.platforms.local.logs import Lines, Tail
-from akri.platforms.local.processes import Command
 from akri.platforms.local.restarts import RestartPolicy, after_end
+from akri.platforms.local.runtimes import ImageStart
 from akri.platforms.local.supervised import Launch, RunningAlreadyError, Supervised
 from akri.ports import Clock
 
@@ -40,8 +40,8 @@ class Outcome:
 class ContainerPlan:
     """What a container's life depends on. folder: its own, in the record of its pod.
 
-    prepares: it runs before others and is run again after the machine was restarted, though it had ended. command: what to run,
-    asked at each start; raises InvalidValueError where it cannot run. line: gets each line that it writes, None if nobody wants
+    prepares: it runs before others and is run again after the machine was restarted, though it had ended. start: how it is
+    started, asked each time; raises InvalidValueError where it cannot run. line: gets each line that it writes, None if nobody wants
     them. waiting: told that it ended and will be started again in so many seconds, and (None) that it was.
     """
 
@@ -50,7 +50,7 @@ class ContainerPlan:
     log: Path
     policy: RestartPolicy
     clock: Clock
-    command: Callable[[], Command]
+    start: Callable[[], ImageStart]
     waiting: Callable[[Outcome | None, float], None]
     line: Callable[[str], None] | None = None
     prepares: bool = False
@@ -101,9 +101,9 @@ class ContainerRun:
 
     async def _start(self) -> Outcome | None:
         """Start it; an outcome tells that the machine refused for now."""
-        command = self.plan.command()
+        start = self.plan.start()
         self._ran = None
-        launch = Launch(command, self.plan.log, self._attempt, self._restarts)
+        launch = Launch(start.command, self.plan.log, self._attempt, self._restarts, start.environment_file, start.removal)
         self._launching = asyncio.ensure_future(self.child.start(launch))
         self._launching.add_done_callback(_take_note)
         self._tail = self._new_tail()

@@ -15,21 +15,21 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
-from akri.core.device import DeviceNode, Mount
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
 from akri.core.reports import Event, Reason
 from akri.platforms.local.container_records import Alive
 from akri.platforms.local.container_run import ContainerPlan, ContainerRun, Outcome, end_gracefully
+from akri.platforms.local.container_start import container_start
 from akri.platforms.local.host_processes import end_marked
 from akri.platforms.local.logs import begin_log
 from akri.platforms.local.objects import Pod
 from akri.platforms.local.pod_check import FIELD_PATHS, ignored_fields, refused_fields
 from akri.platforms.local.pod_records import has_record, read_record, record_of, write_record
 from akri.platforms.local.pod_report import PodReport, insist
-from akri.platforms.local.pod_spec import Container, containers, deadline_seconds, expanded, restart_policy
-from akri.platforms.local.processes import Command
+from akri.platforms.local.pod_spec import Container, containers, deadline_seconds, restart_policy
+from akri.platforms.local.runtimes import ImageStart
 from akri.platforms.local.store import LocalStore
 from akri.platforms.local.user_logs import log_path
 from akri.ports import Clock
@@ -279,22 +279,20 @@ class PodRun:
             log=self._log(container),
             policy=restart_policy(self._pod.spec, container),
             clock=self._around.clock,
-            command=lambda: self._command(container, edits),
+            start=lambda: self._start(container, edits),
             waiting=lambda outcome, seconds: self._wait(container.name, outcome, seconds),
             line=None if output is no_output else lambda line: None if self._forced else output(key, container.name, line),
             prepares=container.init and not container.sidecar,
         )
 
-    def _command(self, container: Container, edits: Mapping[str, ContainerEdits]) -> Command:
-        given = edits.get(container.name, ContainerEdits())
-        for path in _moved(given):
-            what = f"{path.host_path} cannot appear as {path.container_path} for container {container.name}"
-            self._say(Reason.FIELD_IGNORED, f"{what}: a process sees the paths of the host")
-        environment = {"PATH": self._around.path, **given.environment, **container.environment}
-        arguments = tuple(expanded(text, environment) for text in container.command)
-        command = Command(f"spec.{container.place}.command", arguments, environment, container.working_directory)
-        command.check()
-        return command
+    def _start(self, container: Container, edits: Mapping[str, ContainerEdits]) -> ImageStart:
+        return container_start(
+            container,
+            edits.get(container.name, ContainerEdits()),
+            folder=self._folder / container.name,
+            of_agent={"PATH": self._around.path, **os.environ},
+            tell=lambda message: self._say(Reason.FIELD_IGNORED, message),
+        )
 
     def _wait(self, name: str, outcome: Outcome | None, seconds: float) -> None:
         """Say that a container waits for its next start, or (without an outcome) that it has it."""
@@ -357,12 +355,6 @@ def _field_values(pod: Pod) -> dict[str, str]:
     """What the pod's own environment may refer to: pod_check.FIELD_PATHS."""
     metadata = pod.metadata
     return dict(zip(FIELD_PATHS, (metadata.key.name, metadata.key.namespace, metadata.uid, pod.node), strict=True))
-
-
-def _moved(edits: ContainerEdits) -> tuple[Mount | DeviceNode, ...]:
-    """What should appear under another path than the host's."""
-    paths: tuple[Mount | DeviceNode, ...] = (*edits.mounts, *edits.device_nodes)
-    return tuple(path for path in paths if path.container_path != path.host_path)
 
 
 def _started(now: float) -> Callable[[Pod], Pod]:

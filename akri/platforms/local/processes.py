@@ -25,7 +25,7 @@ class Command:
     def check(self) -> None:
         """Raise InvalidValueError if there is no command, no such program or no such working directory."""
         if not self.arguments:
-            raise InvalidValueError(self.place, [], "a command: this platform runs processes, not images")
+            raise InvalidValueError(self.place, [], "a command, or an image and podman or containerd to run it")
         directory = Path(self.working_directory or ".")
         if not directory.is_dir():
             raise InvalidValueError(self.place.replace("command", "workingDir"), self.working_directory, "a directory that exists")

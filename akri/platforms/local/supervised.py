@@ -33,12 +33,14 @@ __all__ = ["Launch", "RunningAlreadyError", "Supervised", "environment_script"]
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.sh")
 _LOCK: Final = "lock"
+_REMOVAL: Final = "remove.sh"
 _RECORDS: Final = ("supervisor", "started", "ended")
 _LOOK_EVERY: Final = 0.05
 _LOCK_PATIENCE: Final = 1.0
 _KILL_PATIENCE: Final = 5.0
 _START_PATIENCE: Final = 2.0
 _LAUNCH_PATIENCE: Final = 60.0
+_REMOVAL_PATIENCE: Final = 30.0
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Variables that some shell keeps for itself: an assignment fails, or does something else.
 _OF_THE_SHELL: Final = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "LINENO", "OPTIND", "PPID", "SHELLOPTS", "UID", "_"})
@@ -50,12 +52,17 @@ class RunningAlreadyError(Exception):
 
 @frozen
 class Launch:
-    """One start: what to run, where its output goes, and the numbers of container_records.Started."""
+    """One start: what to run, where its output goes, and the numbers of container_records.Started.
+
+    environment_file, removal: texts of files that are there while it runs (runtimes.ImageStart); empty ones are not.
+    """
 
     command: Command
     log: Path
     attempt: int = 0
     restarts: int = 0
+    environment_file: str = ""
+    removal: str = ""
 
 
 class Supervised:
@@ -119,6 +126,8 @@ class Supervised:
 
     async def clean_up(self) -> frozenset[int]:
         """End what an end left behind that its supervisor did not see through; return the ids of what could not be ended."""
+        if (self.folder / _REMOVAL).exists():
+            await asyncio.to_thread(self._remove)
         state = self.look()
         if isinstance(state, NeverStarted) or (isinstance(state, Ended) and state.clean):
             return frozenset()
@@ -147,11 +156,31 @@ class Supervised:
             _take(lock)
             for name in _RECORDS:
                 (self.folder / name).unlink(missing_ok=True)
+            self._write("environment", launch.environment_file)
+            self._write(_REMOVAL, launch.removal)
             environment = stack.enter_context(_environment({**launch.command.environment, MARKER: str(self.folder)}))
             ends = os.pipe()
             for end in ends:
                 stack.callback(os.close, end)
             self._spawn(launch, (environment, *ends, lock))
+
+    def _write(self, name: str, text: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
+        if text:
+            with os.fdopen(os.open(self.folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+
+    def _remove(self) -> None:
+        """End what a container runtime has of it; it is not among the supervisor's processes."""
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(  # noqa: S603 - written by this program
+                ["/bin/sh", str(self.folder / _REMOVAL)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_REMOVAL_PATIENCE,
+                check=False,
+            )
 
     def _spawn(self, launch: Launch, descriptors: tuple[int, ...]) -> None:
         tools = os.environ.get("PATH", os.defpath)

@@ -6,6 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+
 from akri.core.device import DeviceNode, Mount
 from akri.core.edits import ContainerEdits
 from akri.core.ids import ObjectKey
@@ -95,10 +97,16 @@ async def test_a_command_that_does_not_exist_is_named_with_its_place() -> None:
         assert place.ended == [pod.metadata.uid]
 
 
-async def test_a_container_without_a_command_or_with_a_missing_directory_fails_clearly() -> None:
+async def test_a_container_without_a_command_or_with_a_missing_directory_fails_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AKRI_CONTAINER_RUNTIME", "none")
     async with station() as place:
         await place.store.create_pod(KEY, spec({"name": "main", "image": "nginx"}))
-        assert "this platform runs processes, not images" in (await place.phase(Phase.FAILED)).message
+        assert "there is no podman and no containerd here to run an image" in (await place.phase(Phase.FAILED)).message
+        bare = ObjectKey("default", "bare")
+        await place.store.create_pod(bare, spec({"name": "main"}))
+        pod = await place.until(lambda pod: pod is not None and pod.phase.terminal, bare)
+        assert pod is not None
+        assert "expected a command, or an image and podman or containerd to run it" in pod.message
         other = ObjectKey("default", "other")
         await place.store.create_pod(other, spec(shell("true", workingDir="/no/such/directory")))
         pod = await place.until(lambda pod: pod is not None and pod.phase.terminal, other)
