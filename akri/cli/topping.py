@@ -9,7 +9,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -25,11 +25,9 @@ from akri.ports import UserPlatform
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
-    from rich.table import Table as RichTable
 
 __all__ = ["Viewer", "shown_live", "shown_once"]
 
-_STYLES: Final = {Style.GOOD: "green", Style.WAITING: "yellow", Style.BAD: "red", Style.NAME: "bold", Style.QUIET: "dim", Style.PLAIN: ""}
 _MOVES: Final = {b"\x1b[A": -1, b"\x1b[B": 1, b"k": -1, b"j": 1, b"\x1b[5~": -10, b"\x1b[6~": 10}
 _CALM: Final = 0.25
 _FRAME_LINES: Final = 3
@@ -81,6 +79,7 @@ class Viewer:
         self._end = end
         self._overview = Overview()
         self._from = 0
+        self._colour = Screen.of().colour
 
     def show(self, overview: Overview) -> None:
         """Draw something new."""
@@ -98,15 +97,15 @@ class Viewer:
     def draw(self) -> None:
         """Draw what is known, as large as the terminal is now."""
         drawn = frame(self._overview, time.time(), gauge=True)
-        self._live.update(_picture(drawn, self._live.console.size.height, self._from), refresh=True)
+        size = self._live.console.size
+        self._live.update(_picture(drawn, Screen(size.width, colour=self._colour), size.height, self._from), refresh=True)
 
 
-def _picture(drawn: Frame, height: int, first: int) -> Group:
+def _picture(drawn: Frame, screen: Screen, height: int, first: int) -> Group:
     """Make what rich draws: each panel gets what it needs, devices the most, as far as there is room."""
     from rich.console import Group  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    heading = Text(" · ").join(Text(word.text, _STYLES[word.style]) for word in drawn.summary)
     room = max(height - _FRAME_LINES - _PANEL_LINES * len(drawn.panels), 4)
     few = max(room // 6, 1)
     rows = {
@@ -115,25 +114,20 @@ def _picture(drawn: Frame, height: int, first: int) -> Group:
         drawn.events.title: min(len(drawn.events.rows), few),
     }
     rows[drawn.devices.title] = max(room - sum(rows.values()), 1)
-    tables = [_table(panel, rows[panel.title], first if panel is drawn.devices else 0) for panel in drawn.panels]
-    first_line = Text.assemble(("akri  ", "bold"), heading, no_wrap=True, overflow="ellipsis")
-    return Group(first_line, Text(), *(part for table in tables for part in (table, Text())), Text("q quits", "dim"))
+    lines = [screen.paint("akri  ", Style.NAME) + " · ".join(screen.paint(word.text, word.style) for word in drawn.summary), ""]
+    for panel in drawn.panels:
+        lines += [*_panel(panel, screen, rows[panel.title], first if panel is drawn.devices else 0), ""]
+    lines.append(screen.paint("q quits", Style.QUIET))
+    return Group(*(Text.from_ansi(line, no_wrap=True, overflow="ellipsis") for line in lines))
 
 
-def _table(panel: Panel, rows: int, first: int) -> RichTable:
-    from rich.table import Table as RichTable  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
+def _panel(panel: Panel, screen: Screen, rows: int, first: int) -> Iterator[str]:
     first = min(first, max(len(panel.rows) - rows, 0))
     shown = panel.rows[first : first + rows]
     of = f" {first + 1} to {first + len(shown)} of {len(panel.rows)}" if len(shown) < len(panel.rows) else ""
-    title = Text(f"{panel.title}{of if panel.rows else ': none'}", "bold cyan")
-    table = RichTable(box=None, title=title, title_justify="left", header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for name in panel.header if shown else ():
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in shown:
-        table.add_row(*(Text(one.text, _STYLES[one.style]) for one in row))
-    return table
+    yield screen.paint(f"{panel.title}{of if panel.rows else ': none'}", Style.NAME)
+    if shown:
+        yield from Table(panel.header, screen).lines(shown)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def test_top_draws_and_ends_with_q() -> None:
         assert child.exitstatus == 0
         assert (child.before or "").rstrip().endswith("\x1b[?1049l")
         assert any("2 devices · 2/4 slots held · 2/3 brokers well" in line for line in lines)
-        assert any(line.startswith("echo-8120fe  foo0       node-a,node-b  ■■") for line in lines)
+        assert any(line.startswith("echo-8120fe   foo0        node-a,node-b   ■■") for line in lines)
 
 
 def test_top_moves_in_a_list_that_is_longer_than_the_terminal() -> None:
