@@ -9,7 +9,7 @@ from akri.cli.diagnosis.finding import Fault, Severity
 from akri.cli.diagnosis.sight import Sight
 from akri.core.ids import ConfigurationName, NodeName
 from akri.core.instance import Instance
-from akri.core.metadata import JsonObject, ObjectMeta
+from akri.core.metadata import ObjectMeta
 from akri.core.reports import Reason
 from akri.ports import ContainerState
 from akri.scheduling.model import BrokerJob, NodeState, Phase
