@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import tempfile
 import time
@@ -125,7 +126,14 @@ async def _store(wanted: Wanted, folder: StateFolder) -> AsyncGenerator[LocalSto
         yield store
 
 
+def _open_many_files() -> None:
+    """Allow this process all open files that it may have: each device takes four, and the usual limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _live(settings: Settings, wanted: Wanted, configurations: Sequence[Configuration]) -> None:
+    _open_many_files()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
