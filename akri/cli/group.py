@@ -35,6 +35,7 @@ _NAMES: Final = (
     "delete",
     "describe",
     "discover",
+    "doctor",
     "edit",
     "env",
     "explain",
