@@ -35,6 +35,7 @@ from akri_standalone.wiring import Machine
 __all__ = ["Wanted", "run_node", "run_up", "wanted_node"]
 
 _TEMPORARY_GRACE: Final = 10.0
+_OPEN_FILES: Final = 65536
 
 
 @frozen
@@ -127,9 +128,10 @@ async def _store(wanted: Wanted, folder: StateFolder) -> AsyncGenerator[LocalSto
 
 
 def _open_many_files() -> None:
-    """Allow this process all open files that it may have: each device takes four, and the usual limit is 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Allow this process more open files than the usual 1,024, for each device takes four."""
+    present, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(present, wanted), most))
 
 
 async def _live(settings: Settings, wanted: Wanted, configurations: Sequence[Configuration]) -> None:
