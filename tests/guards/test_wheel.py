@@ -35,8 +35,10 @@ def test_wheel_holds_our_packages_only(wheel: zipfile.ZipFile) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {package.name for package in PACKAGES}
 
 
-def test_wheel_holds_every_module_and_its_types(wheel: zipfile.ZipFile) -> None:
-    files = {installed(path) for package in PACKAGES for pattern in ("*.py", "*.pyi", "py.typed") for path in package.rglob(pattern)}
+def test_wheel_holds_every_module_and_script_and_the_types(wheel: zipfile.ZipFile) -> None:
+    files = {
+        installed(path) for package in PACKAGES for pattern in ("*.py", "*.pyi", "*.sh", "py.typed") for path in package.rglob(pattern)
+    }
 
     assert files - set(wheel.namelist()) == set()
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MAXIMUM_LOG", "Lines", "Tail", "begin_log"]
+__all__ = ["KEPT_LOGS", "MAXIMUM_LOG", "Lines", "Tail", "begin_log", "prune_logs"]
 
 MAXIMUM_LOG: Final = 1_048_576
 """Bytes of a log file; a full one becomes `<name>.1` in place of the former, so twice as much is kept."""
+KEPT_LOGS: Final = 100
+"""How many logs of containers are kept whose pods are gone; the oldest go first."""
 _MAXIMUM_LINE: Final = 8192
 _PIECE: Final = 65_536
 
@@ -22,6 +25,17 @@ def begin_log(path: Path) -> None:
     if path.exists() and path.stat().st_size:
         path.replace(path.with_name(f"{path.name}.1"))
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+
+
+def prune_logs(folder: Path, spared: AbstractSet[Path], keep: int = KEPT_LOGS) -> None:
+    """Remove the oldest logs of those that are gone: all but the `keep` newest that are not spared, each with its predecessor."""
+    try:
+        others = [(path.stat().st_mtime, path) for path in folder.glob("*.log") if path not in spared]
+    except OSError:
+        return
+    for _, path in sorted(others, reverse=True)[keep:]:
+        for file in (path, path.with_name(f"{path.name}.1")):
+            file.unlink(missing_ok=True)
 
 
 class Tail:

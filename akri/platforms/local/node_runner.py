@@ -15,16 +15,23 @@ from typing import Final
 from attrs import evolve
 
 from akri.core.ids import NodeName, ResourceName
+from akri.platforms.local.logs import prune_logs
 from akri.platforms.local.objects import Pod
 from akri.platforms.local.pod_records import has_record, records
 from akri.platforms.local.pod_report import insist
 from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings, no_output
+from akri.platforms.local.pod_spec import containers
 from akri.platforms.local.store import LocalStore
+from akri.platforms.local.user_logs import log_path
 from akri.platforms.pod_requests import device_requests
 from akri.ports import Alive, Clock, Gone, Put, Reset
 from akri.scheduling.model import Phase
 
 __all__ = ["NodeRunner", "PodToAdmit", "fitting"]
+
+
+_PRUNE_EVERY: Final = 50
+"""Ends of pods between two looks at the logs that are left."""
 
 
 def _ignore_end(_pod: PodToAdmit) -> None:
@@ -65,6 +72,7 @@ class NodeRunner:
         self._pods: dict[str, Pod] = {}
         self._runs: dict[str, PodRun] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._ends = 0
 
     def adopted(self) -> tuple[PodToAdmit, ...]:
         """List the pods that a former program admitted on this node and whose end was not told yet; their devices are in use."""
@@ -148,6 +156,15 @@ class NodeRunner:
                 await run.run()
         finally:
             del self._runs[pod.metadata.uid]
+            self._ends += 1
+            if self._ends % _PRUNE_EVERY == 1:
+                self._prune()
+
+    def _prune(self) -> None:
+        """Remove logs that nobody has looked at for long; those of all pods that are there stay, also of other nodes' pods."""
+        logs = self._around.logs
+        spared = {log_path(logs, pod.metadata.key, one.name) for pod in self._store.pods for one in containers(pod.spec)}
+        prune_logs(logs, spared)
 
     async def _bury(self, pod: Pod, run: PodRun) -> None:
         """End a pod that was running by all accounts, but of which there is no record."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from attrs import field, frozen
 from akri.core.device import DeviceNode, Mount
 from akri.core.edits import ContainerEdits
 from akri.core.errors import InvalidValueError
+from akri.core.ids import ResourceName
 from akri.core.instance import Instance
 from akri.core.metadata import Json, JsonObject
 from akri.core.naming import resource_name
@@ -44,15 +46,14 @@ class PodRecord:
 
 def record_of(pod: Pod, edits: Mapping[str, ContainerEdits], store: LocalStore) -> PodRecord:
     """Put a record together of what a store has at this moment."""
+    namespace, asked = pod.metadata.key.namespace, frozenset(device_requests(pod.spec))
+    instances = tuple(one for one in store.instances if one.key == pod.instance or (one.key.namespace == namespace and _gives(one, asked)))
     owners = {owner.uid for owner in pod.metadata.owners}
     job = next((job for job in store.jobs if job.metadata.uid in owners), None) if owners else None
-    return PodRecord(pod, edits, tuple(one for one in store.instances if _is_of(one, pod)), job)
+    return PodRecord(pod, edits, instances, job)
 
 
-def _is_of(instance: Instance, pod: Pod) -> bool:
-    if instance.key == pod.instance:
-        return True
-    asked = device_requests(pod.spec) if instance.key.namespace == pod.metadata.key.namespace else {}
+def _gives(instance: Instance, asked: AbstractSet[ResourceName]) -> bool:
     return resource_name(instance.name) in asked or resource_name(instance.configuration) in asked
 
 

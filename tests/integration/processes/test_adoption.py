@@ -7,8 +7,13 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+from attrs import evolve
+
 from akri.core.edits import ContainerEdits
 from akri.core.ids import ObjectKey
+from akri.core.reports import Reason
+from akri.platforms.local.host_processes import boot_id
 from akri.platforms.local.stopping import running_containers, stop_all
 from akri.scheduling.model import Phase
 from tests.integration.processes.station import KEY, alive, eventually, gone, marked, new_station, running, shell, spec
@@ -110,4 +115,62 @@ async def test_one_call_ends_all_brokers_of_a_folder_and_all_that_they_started(t
     assert await stop_all(tmp_path, 0.2) == 2
     assert not [pid for pid in pids if alive(pid)]
     assert await stop_all(tmp_path, 0.2) == 0
+    assert marked(tmp_path) == []
+
+
+@pytest.mark.parametrize(("jump", "message"), [(86_400, "in 10 s"), (-86_400, "at once")])
+async def test_a_clock_that_jumped_lengthens_no_wait(tmp_path: Path, jump: float, message: str) -> None:
+    place = await new_station()
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell("exit 1"), restartPolicy="Always"))
+        pod = await place.until(lambda pod: pod is not None and pod.message.endswith("in 10 s"))
+        assert pod is not None
+    [ended] = (tmp_path / "brokers").glob("*/main/ended")
+    os.utime(ended, (ended.stat().st_atime, ended.stat().st_mtime + jump))
+    await place.store.change_pod(pod, lambda pod: evolve(pod, message=""))
+    async with running(place, tmp_path):
+        pod = await place.until(lambda pod: pod is not None and pod.message != "")
+        assert pod is not None
+        assert pod.message.endswith(f"starts again {message}")
+    await stop_all(tmp_path, 0)
+
+
+async def test_init_containers_run_again_after_the_machine_was_restarted_and_a_broker_that_was_lost_then_starts(tmp_path: Path) -> None:
+    place = await new_station()
+    pod_spec = spec(shell("echo up; exec sleep 1000"), initContainers=[shell("echo prepared", "first")], restartPolicy="Always")
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, pod_spec)
+        await place.phase(Phase.RUNNING)
+        await place.heard("main: up")
+    await stop_all(tmp_path, 0)
+    forget_boot(tmp_path / "brokers")
+    async with running(place, tmp_path):
+        await eventually(lambda: place.lines == ["first: prepared", "main: up"] * 2)
+        [failure] = place.said(Reason.BROKER_BACK_OFF)
+        assert failure == "container main was lost: the machine was restarted; it starts again at once"
+    assert len(place.admitted) == 1
+    await stop_all(tmp_path, 0)
+
+
+def forget_boot(brokers: Path) -> None:
+    """Make records look as if the machine had gone down meanwhile."""
+    for started in brokers.glob("*/*/started"):
+        started.write_text(started.read_text(encoding="utf-8").replace(boot_id(), "another-boot"), encoding="utf-8")
+    for ended in brokers.glob("*/main/ended"):
+        ended.write_text("-\n", encoding="utf-8")
+
+
+async def test_two_containers_of_one_pod_have_records_of_their_own_and_a_record_that_is_damaged_ends_its_pod(tmp_path: Path) -> None:
+    place = await new_station()
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell(SLEEPER), shell("exec sleep 1000", "second")))
+        pid, *_ = await place.process_ids()
+        await place.phase(Phase.RUNNING)
+    [record] = (tmp_path / "brokers").glob("*/pod.json")
+    record.write_text("{", encoding="utf-8")
+    async with running(place, tmp_path) as runner:
+        assert runner.adopted() == ()
+        pod = await place.phase(Phase.FAILED)
+        assert (pod.reason, pod.message) == ("RecordLost", "the record of its processes is lost, and they were ended")
+        await gone(pid)
     assert marked(tmp_path) == []

@@ -6,7 +6,8 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from akri.platforms.local.processes import Command
 from akri.platforms.local.supervised import Launch, RunningAlreadyError, Supervised
 from tests.integration.processes.station import LIMIT, alive, eventually, gone, marked
 
-SHELLS = ["dash", "bash --posix", "busybox sh"]
+SHELLS = [shell for shell in ("sh", "dash", "bash --posix", "busybox sh") if shutil.which(shell.split()[0])]
 ESCAPES = {
     "in the background": "sleep 1000 & ",
     "in a session of its own": "setsid sleep 1000 & ",
@@ -39,9 +40,12 @@ class Container:
         self.log = folder / "logs" / "a.log"
         begin_log(self.log)
 
-    async def start(self, script: str, environment: Mapping[str, str] | None = None, log: Path | None = None) -> None:
+    async def start(
+        self, script: str, environment: Mapping[str, str] | None = None, log: Path | None = None, folder: Path | None = None
+    ) -> None:
         given = {"PATH": os.environ["PATH"], **(environment or {})}
-        await self.child.start(Launch(Command("spec", ("/bin/sh", "-c", script), given), log or self.log))
+        command = Command("spec", ("/bin/sh", "-c", script), given, str(folder or ""))
+        await self.child.start(Launch(command, log or self.log))
 
     async def end(self) -> Ended | Lost | NeverStarted:
         async with asyncio.timeout(LIMIT):
@@ -256,3 +260,57 @@ def descendants(pid: int) -> set[int]:
     while more := {child for child, parent in parents.items() if parent in found | {pid}} - found:
         found |= more
     return found
+
+
+async def test_what_ended_or_was_lost_with_a_former_boot_is_known(tmp_path: Path) -> None:
+    container = Container(tmp_path)
+    await container.start("exec sleep 1000")
+    pid = await container.pid()
+    await container.child.kill()
+    started, ended = container.child.folder / "started", container.child.folder / "ended"
+    started.write_text(started.read_text(encoding="utf-8").replace(boot_id(), "another-boot"), encoding="utf-8")
+    assert isinstance(container.child.look(), Ended)
+    ended.write_text("-\n", encoding="utf-8")
+    state = container.child.look()
+    assert isinstance(state, Lost)
+    assert state.started.process.pid == pid
+    assert await container.child.clean_up() == frozenset()
+
+
+async def test_a_full_disk_starts_nothing_and_swallows_no_exit_code(small_disk: Path) -> None:
+    container = Container(small_disk)
+    await container.start("echo up; while :; do [ ! -e go ] || exit 5; sleep 0.02; done", folder=small_disk)
+    await eventually(lambda: container.log.read_bytes() == b"up\n")
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "more").write_bytes(b"x" * 8192)
+    other = Supervised(small_disk / "brokers" / "uid" / "other")
+    with pytest.raises(OSError, match="No space left"):
+        await other.start(Launch(Command("spec", ("echo", "never"), {"PATH": os.environ["PATH"]}), container.log))
+    assert isinstance(other.look(), NeverStarted)
+    os.kill(await container.pid(), signal.SIGKILL)
+    end = await container.end()
+    assert isinstance(end, Ended)
+    assert (end.code, end.clean) == (137, True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Generator[Path]:
+    """A file system of 200 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("a small file system is mounted by root alone")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "small", str(folder)], check=True, timeout=30)
+    try:
+        yield folder
+    finally:
+        end_marked(folder)
+        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=30)
+
+
+def fill(folder: Path) -> None:
+    """Leave no room on the disk of a folder."""
+    with suppress(OSError), (folder / "ballast").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from akri.clock import SystemClock
@@ -10,7 +11,7 @@ from akri.core.ids import NodeName, ObjectKey, ResourceName
 from akri.core.metadata import Json, JsonObject, ObjectMeta
 from akri.core.reports import Event, PastEvent, Reason
 from akri.platforms.local.events import EventLog
-from akri.platforms.local.logs import Lines, Tail, begin_log
+from akri.platforms.local.logs import Lines, Tail, begin_log, prune_logs
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.node_runner import fitting
 from akri.platforms.local.objects import Pod
@@ -78,6 +79,17 @@ def test_a_log_is_followed_from_its_end_on_over_rotation_and_truncation(tmp_path
     path.write_bytes(b"four\nend")
     tail.close()
     assert heard == ["one", "two", "three", "and more than will be there", "four", "end"]
+
+
+def test_the_oldest_logs_of_those_that_are_gone_are_removed(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.log" for number in range(6)]
+    for number, path in enumerate(paths):
+        path.touch()
+        path.with_name(f"{path.name}.1").touch()
+        os.utime(path, (1000 + number, 1000 + number))
+    prune_logs(tmp_path, {paths[0]}, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.log", "0.log.1", "4.log", "4.log.1", "5.log", "5.log.1"]
+    prune_logs(tmp_path / "none", set())
 
 
 def test_repeated_events_are_dropped_and_old_ones_forgotten() -> None:
