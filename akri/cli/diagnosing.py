@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from shlex import quote
 from typing import Final
 
@@ -23,10 +24,12 @@ from akri.cli.tables import Screen
 from akri.cli.text import harmless
 from akri.core.errors import AkriError
 from akri.core.ids import ObjectKey
+from akri.platforms.local.folder import StateFolder
+from akri.platforms.local.programs import programs
 from akri.platforms.pod_requests import json_objects
 from akri.ports import PodDetails, UserPlatform
 
-__all__ = ["NO_SUCH_NAME", "examine", "explained", "printed"]
+__all__ = ["NO_SUCH_NAME", "examine", "explained", "printed", "where_is"]
 
 NO_SUCH_NAME: Final = 3
 """Exit code: there is nothing of this name."""
@@ -47,9 +50,16 @@ async def examine(
     return scope, diagnose(scope, evolve(sight, logs=await _logs(platform, scope, sight)))
 
 
-async def explained(platform: UserPlatform, name: str, namespace: str, state: str, *, given: bool, as_json: bool) -> int:
-    """Print the diagnosis; answer the exit code. given: --state was typed, so commands to type carry it."""
-    found = await examine(platform, name, namespace, Where(state, f" --state {quote(state)}" if given else ""), time.time())
+def where_is(state: Path, *, given: bool, local: bool) -> Where:
+    """Say where a platform is. given: --state was typed, so commands carry it. local: it is what the folder holds. Raises OSError."""
+    folder = StateFolder(state)
+    stopped = local and not any(program.controller for program in programs(folder))
+    return Where(str(state), f" --state {quote(str(state))}" if given else "", stopped=stopped)
+
+
+async def explained(platform: UserPlatform, name: str, namespace: str, where: Where, *, as_json: bool) -> int:
+    """Print the diagnosis; answer the exit code."""
+    found = await examine(platform, name, namespace, where, time.time())
     match found:
         case Missing(text, near):
             hint = f"; is one of these meant? {', '.join(near)}" if near else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from akri.cli.completing import complete_names
-from akri.cli.where import Place, on_platform
+from akri.cli.where import Opener, Place, on_platform
 
 __all__ = ["explain"]
 
@@ -40,9 +41,9 @@ Exit codes: 0 nothing is wrong, 1 something is, or nobody could be asked, 2 wron
 @on_platform
 def explain(place: Place, *, name: str, namespace: str, output: str) -> None:
     """Say what is wrong with a Configuration, an Instance or a broker, why, and what to do."""
-    from akri.cli.diagnosing import explained  # noqa: PLC0415 - `akri --help` must not load all this
+    from akri.cli.diagnosing import explained, where_is  # noqa: PLC0415 - `akri --help` must not load all this
 
     context = click.get_current_context()
-    source = context.get_parameter_source("state")
-    given = source is click.core.ParameterSource.COMMANDLINE
-    context.exit(place.run(lambda platform: explained(platform, name, namespace, str(place.state), given=given, as_json=output == "json")))
+    given = context.get_parameter_source("state") is ParameterSource.COMMANDLINE
+    where = where_is(place.state, given=given, local=context.find_object(Opener) is None)
+    context.exit(place.run(lambda platform: explained(platform, name, namespace, where, as_json=output == "json")))

@@ -21,6 +21,8 @@ _PATIENCE: Final = 15.0
 def acceptance(scope: Scope, sight: Sight) -> Iterator[Finding]:
     """Say why nothing can become of a Configuration, or of an Instance of it."""
     configuration = scope.configuration
+    if sight.where.stopped:
+        yield _not_running(scope, sight)
     if isinstance(configuration, UnreadableConfiguration):
         yield _invalid(configuration, sight)
     refused = tuple(refusals(scope, sight))
@@ -44,6 +46,17 @@ def refusals(scope: Scope, sight: Sight) -> Iterator[NameRefusal]:
             concerned = refusal.key in own
         if concerned:
             yield refusal
+
+
+def _not_running(scope: Scope, sight: Sight) -> Finding:
+    last = max((report.written_at for report in scope.reports), default=0.0)
+    return Finding(
+        Fault.NOT_RUNNING,
+        Severity.PROBLEM,
+        f"Nobody looks after {scope.subject}: no 'akri up' runs on {sight.where.state}",
+        f"Start it: akri up{sight.where.options}; brokers that run are taken up, and what was found is served again",
+        (f"the last report is of {when(last, sight.now)}",) if last else (),
+    )
 
 
 def _invalid(configuration: UnreadableConfiguration, sight: Sight) -> Finding:

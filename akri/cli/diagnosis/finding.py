@@ -27,6 +27,7 @@ class Severity(Enum):
 class Fault(Enum):
     """What can be wrong. In the order in which they are told: what causes others comes before what follows from it."""
 
+    NOT_RUNNING = "nothing runs that could look after it"
     INVALID = "the Configuration cannot be used"
     NAME_TAKEN = "another object has the name"
     NOT_LOOKED_AT = "nobody has looked at it"

@@ -36,10 +36,14 @@ def _frozen(value: Mapping[ObjectKey, tuple[str, ...]]) -> Mapping[ObjectKey, tu
 
 @frozen
 class Where:
-    """Where the platform is, for what a user can type. state: the state folder, "" on Kubernetes. options: for each command."""
+    """Where the platform is, for what a user can type.
+
+    state: the state folder, "" on Kubernetes. options: for each command. stopped: nothing runs on the state folder.
+    """
 
     state: str = ""
     options: str = ""
+    stopped: bool = False
 
     def command(self, name: str, about: str, key: ObjectKey) -> str:
         """Give a command about an object: `akri logs cam-8120fe-pod`."""

@@ -185,6 +185,16 @@ def test_names_and_exit_codes_without_any_fault() -> None:
         assert (missing.code, missing.text) == (3, "")
 
 
+def test_nothing_runs_any_more() -> None:
+    with machine() as it:
+        it.up(configuration("cam", "debugEcho", ECHO, SLEEP))
+        _well(it)
+        it.state.end(it.state.programs[0])
+        found = it.explain("cam")
+        assert (found.code, found.first) == (1, f"Nobody looks after Configuration default/cam: no 'akri up' runs on {it.state.path}")
+        assert found.second.startswith(f"Start it: akri up --state {it.state.path}; ")
+
+
 def _well(it: Machine) -> None:
     it.until("^Nothing is wrong with Configuration default/cam: 1 device on 1 node, 1 of 1 broker running", "cam")
     for name in ("cam-8120fe", "instance/cam-8120fe", "gateway-cam-8120fe-pod"):

@@ -109,6 +109,7 @@ SCENES: Final[Mapping[str, tuple[Sight, str]]] = {
         "cam",
     ),
     "A node is lost": (_lost_node(), "cam"),
+    "Nothing runs": (evolve(SIGHT, where=evolve(LOCAL, stopped=True)), "cam"),
     "Nothing is wrong": (SIGHT, "cam"),
     "It is gone": (
         Sample.overview(
@@ -124,7 +125,7 @@ SCENES: Final[Mapping[str, tuple[Sight, str]]] = {
 def printed_for(heading: str) -> str:
     """Print what is said in a scene of the page."""
     sight, name = SCENES[heading]
-    return "\n".join(printed(explained(evolve(sight, where=LOCAL), name)))
+    return "\n".join(printed(explained(evolve(sight, where=evolve(LOCAL, stopped=sight.where.stopped)), name)))
 
 
 @pytest.mark.parametrize("heading", SCENES)
