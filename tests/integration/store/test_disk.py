@@ -25,22 +25,25 @@ from tests.guards.tree import ROOT
 EVENT = Event("Pod", ObjectKey("default", "x"), Reason.BROKER_FAILED, "lost")
 LIMITED = """
 import asyncio, resource, sys
+from functools import partial
 from pathlib import Path
 from akri.clock import SystemClock
+from akri.core.usage import HeldByNode
 from akri.platforms.local.sqlite.store import SqliteStore
 from akri.ports import Done, Unknown
-from tests.contract.driver import A, configuration, done, instance_of
+from tests.contract.driver import A, configuration, done, instance_of, slot
 
 async def main(folder):
     async with SqliteStore(folder, SystemClock()) as store:
         instance = done(await store.node(A).create(instance_of(await store.apply(configuration()))))
         size = (folder / "store.sqlite-wal").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, resource.RLIM_INFINITY))
-        outcome = await store.node(A).fence(instance.key)
+        claim = partial(store.node(A).claim, instance.key, slot(instance), HeldByNode(A))
+        outcome = await claim()
         assert isinstance(outcome, Unknown), outcome
         assert await store.node(A).read_instance(instance.key) == instance == store.instance(instance.key)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        done(await store.node(A).fence(instance.key))
+        done(await claim())
 
 asyncio.run(main(Path(sys.argv[1])))
 """
