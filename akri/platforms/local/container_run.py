@@ -152,7 +152,8 @@ class ContainerRun:
         match state:
             case Ended(code, started=started, ran=ran):
                 self._count(started, ran)
-                return Outcome(code, _words(code))
+                unrecorded = "was not started, for that could not be written down: is the disk full?"
+                return Outcome(code, _words(code) if started else unrecorded)
             case Lost(started=started):
                 self._count(started, None)
                 why = "its supervisor was killed" if started.process.boot == boot_id() else "the machine was restarted"

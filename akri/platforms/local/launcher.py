@@ -10,6 +10,7 @@ pipe it reads, before it becomes the shell. What goes wrong is written to the st
 import ctypes
 import fcntl
 import os
+import signal
 import sys
 
 __all__ = ["main"]
@@ -35,6 +36,16 @@ def _text(path: str) -> bytes:
         os.close(descriptor)
 
 
+def _reset_signals() -> None:
+    """Treat all signals as a process does that was told nothing: this interpreter ignores some, and so may have its starter."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except OSError:
+            continue  # the C library keeps it for itself
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def _become(record: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
@@ -53,6 +64,7 @@ def main() -> None:
     try:
         _place([int(number) for number in sys.argv[1:5]])
         _become(sys.argv[5])
+        _reset_signals()
         shell = sys.argv[6:]
         nothing = os.open("/dev/null", os.O_RDWR)
         for number in (0, 1, 2):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from akri.platforms.local import supervised
 from akri.platforms.local.container_records import Alive, Ended, Lost, NeverStarted, ProcessIdentity
 from akri.platforms.local.host_processes import boot_id, end_marked, send_signal
 from akri.platforms.local.logs import MAXIMUM_LOG, begin_log
@@ -66,6 +67,13 @@ class Container:
         return state.supervisor.pid
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path) -> Generator[None]:
+    """End what a test that fails leaves behind."""
+    yield
+    end_marked(tmp_path)
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_output_exit_codes_and_signals_are_recorded_under_every_shell(tmp_path: Path, shell: str) -> None:
     assert shutil.which(shell.split(maxsplit=1)[0])
@@ -93,6 +101,21 @@ async def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path, shell: 
     assert not alive(supervisor)
     assert marked(tmp_path) == []
     assert descendants(supervisor) == set()
+
+
+async def test_a_kernel_that_lists_no_children_has_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "supervisor.sh"
+    text = Path(supervised.__file__).with_name("supervisor.sh").read_text(encoding="utf-8")
+    assert text.count("/children") == 2
+    script.write_text(text.replace("/children", "/no-such-file"), encoding="utf-8")
+    monkeypatch.setattr(supervised, "_SUPERVISOR", script)
+    container = Container(tmp_path)
+    await container.start("".join(f"{way}\n" for way in ESCAPES.values()) + "sleep 0.1; exit 3")
+    supervisor = container.supervisor()
+    end = await container.end()
+    assert isinstance(end, Ended)
+    assert (end.code, end.clean) == (3, True)
+    assert (marked(tmp_path), descendants(supervisor)) == ([], set())
 
 
 @pytest.mark.parametrize("way", ESCAPES)
@@ -191,6 +214,22 @@ async def test_an_environment_arrives_as_it_is(tmp_path: Path) -> None:
     seen = dict(item.split("=", 1) for item in container.log.read_text(encoding="utf-8").rstrip("\0").split("\0"))
     assert seen.pop("AKRI_CONTAINER") == str(container.child.folder)
     assert {name: value for name, value in seen.items() if name not in {"PATH", "PWD", "OLDPWD", "SHLVL", "_"}} == given
+
+
+async def test_a_command_treats_all_signals_as_usual(tmp_path: Path) -> None:
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGUSR1, signal.SIGHUP)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    try:
+        container = Container(tmp_path)
+        await container.child.start(
+            Launch(Command("spec", ("grep", "^Sig[BI]", "/proc/self/status"), {"PATH": os.environ["PATH"]}), container.log)
+        )
+        await container.end()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    assert container.log.read_text(encoding="utf-8").split() == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
 
 
 async def test_a_command_has_the_three_usual_descriptors_and_no_others(tmp_path: Path) -> None:
