@@ -25,7 +25,7 @@ from akri.core.allocation import ByInstance
 from akri.core.configuration import Configuration
 from akri.core.edits import ContainerEdits
 from akri.core.evidence import UNSEEN_GRACE, Evidence, PodObservation
-from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName
+from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, ResourceName, SlotId
 from akri.core.instance import Instance
 from akri.discovery.allowed import USUAL, Allowed
 from akri.discovery.embedded import HandlerFactory
@@ -54,7 +54,7 @@ class Agent:
     are offered. list_pods: asks PodResources. registrations: handlers remembered from an earlier run; keep: stores them.
     allowed: what the operator lets handlers do. tls: files to speak with handlers on the network. remembered: devices that an
     earlier run saw, which are served before any handler answers; on_devices: told that `known` may have something new.
-    unseen_grace: as that of Evidence.
+    unseen_grace: as that of Evidence. orphaned: claims of Instances that went, which an earlier run knew of; `orphans` tells them.
     The kubelet's side calls `allocate`, `answered` and `kubelet_started`; the registration socket calls `register`.
     """
 
@@ -72,6 +72,7 @@ class Agent:
     remembered: Mapping[ObjectKey, Remembered] = field(factory=dict[ObjectKey, Remembered])
     on_devices: Callable[[], None] = _ignore
     unseen_grace: float = UNSEEN_GRACE
+    orphaned: Mapping[ObjectKey, Mapping[PluginDeviceId, SlotId]] = field(factory=dict[ObjectKey, Mapping[PluginDeviceId, SlotId]])
     handlers: Handlers = field(init=False)
     state: NodeState = field(init=False)
     claims: Claims = field(init=False)
@@ -88,6 +89,7 @@ class Agent:
         """Join the parts; nothing runs yet."""
         now = self.clock.now()
         self.state = NodeState(self.node, Evidence(now, watching=self.watch_pods, unseen_grace=self.unseen_grace), heard_at=now)
+        self.state.orphaned.update(self.orphaned)
         writes = InstanceWrites(self.state, self.platform, self.clock)
         self._offers = Offers(self.state, self.plugins)
         self.claims = Claims(self.state, self.platform, self.clock, writes)
@@ -141,6 +143,10 @@ class Agent:
         if not self._configurations_known or not presence.keys() >= configurations.keys():
             return None
         return tuple(Known(configuration, presence[key]) for key, configuration in configurations.items())
+
+    def orphans(self) -> Mapping[ObjectKey, Mapping[PluginDeviceId, SlotId]]:
+        """Tell which claims of Instances that went a next agent has to remember, for pods may use them still."""
+        return dict(self.state.orphaned)
 
     def _handlers_changed(self, address: str) -> None:
         self.discovery.registered(address)

@@ -20,16 +20,16 @@ from akri.agent.state import NodeState, Resource, configuration_of
 from akri.agent.telling import tell
 from akri.agent.writes import WRITE_TIMEOUT, InstanceWrites
 from akri.clock import wait_for_either
-from akri.core.allocation import Binding, ByInstance
+from akri.core.allocation import Binding, ByConfiguration, ByInstance
 from akri.core.device import Device
 from akri.core.errors import AkriError
-from akri.core.ids import InstanceName, ObjectKey, PluginDeviceId, SlotId
+from akri.core.ids import ConfigurationName, InstanceName, ObjectKey, PluginDeviceId, SlotId, VirtualDeviceId
 from akri.core.inventory import reconcile
 from akri.core.inventory_commands import NOTHING, Command, Create, Join, Leave, Moved, Reconciliation, Standing, Update
 from akri.core.naming import name_collisions
 from akri.core.reports import Event, Reason
 from akri.core.retry import NETWORK_BACK_OFF
-from akri.core.usage import HeldByNode
+from akri.core.usage import HeldByConfiguration, HeldByNode, print_usage
 from akri.ports import Clock, Done, NodePlatform, Outcome, Refusal, Refused, Unknown
 
 __all__ = ["Inventory"]
@@ -179,8 +179,9 @@ class Inventory:
                 continue
             lost = [] if name in before or about in self._settled else self._lost_slots(key, name)
             if lost:
-                self._start(group, key, about, partial(self._reclaim, key, name, lost))
+                self._start(group, key, about, partial(self._reclaim, key, about, lost))
             else:
+                self.state.orphaned.pop(about, None)
                 served[name] = one.device
         return served
 
@@ -254,31 +255,35 @@ class Inventory:
             case Update():
                 pass
 
-    def _lost_slots(self, configuration: ObjectKey, name: InstanceName) -> list[SlotId]:
+    def _lost_slots(self, configuration: ObjectKey, name: InstanceName) -> list[Binding]:
         """Slots that pods of this node use, as the kubelet remembers them, and that the Instance does not say to be ours."""
-        table = self.state.tables(configuration).get(name)
+        table, node = self.state.tables(configuration).get(name), self.state.node
         held: set[SlotId] = {one.slot for one in table.held()} if table else set()
         listed = self.state.evidence.listed_ids(Resource(configuration, ByInstance(name)).name)
-        return sorted(slot for slot in _slots(listed) if slot.instance == name and slot not in held)
+        own = sorted(slot for slot in _slots(listed) if slot.instance == name and slot not in held)
+        orphans = self.state.orphans(configuration, name).items()
+        virtual = [Binding(id_, slot, HeldByConfiguration(VirtualDeviceId.parse(id_), node)) for id_, slot in sorted(orphans)]
+        return [*(Binding(PluginDeviceId(str(slot)), slot, HeldByNode(node)) for slot in own), *virtual]
 
-    async def _reclaim(self, configuration: ObjectKey, name: InstanceName, lost: Iterable[SlotId]) -> bool:
-        for slot in lost:
-            binding = Binding(PluginDeviceId(str(slot)), slot, HeldByNode(self.state.node))
+    async def _reclaim(self, configuration: ObjectKey, about: ObjectKey, lost: Iterable[Binding]) -> bool:
+        for binding in lost:
             outcome = await self.writes.claim(configuration, binding, WRITE_TIMEOUT)
             match outcome:
                 case Done():
-                    _logger.info("taken back slot=%s", slot)
+                    _logger.info("taken back slot=%s usage=%s", binding.slot, print_usage(binding.usage))
                 case Unknown():
                     return False
                 case Refused(_, message):
-                    await self._tell_lost(configuration, slot, message)
-        self._settled.add(ObjectKey(configuration.namespace, name))
+                    await self._tell_lost(configuration, binding, message)
+        self._settled.add(about)
         return True
 
-    async def _tell_lost(self, configuration: ObjectKey, slot: SlotId, why: str) -> None:
-        last = self.state.evidence.last
-        listed = last.users.get(Resource(configuration, ByInstance(slot.instance)).name) if last else None
-        user = (listed or {}).get(PluginDeviceId(str(slot)), "that is gone")
+    async def _tell_lost(self, configuration: ObjectKey, binding: Binding, why: str) -> None:
+        last, slot = self.state.evidence.last, binding.slot
+        virtual = isinstance(binding.usage, HeldByConfiguration)
+        level = ByConfiguration(ConfigurationName(configuration.name)) if virtual else ByInstance(slot.instance)
+        listed = last.users.get(Resource(configuration, level).name) if last else None
+        user = (listed or {}).get(binding.id, "that is gone")
         message = f"pod {user} on {self.state.node} uses slot {slot}, which this node lost and cannot have back: {why}"
         about = ObjectKey(configuration.namespace, slot.instance)
         await tell(self.platform, Event("Instance", about, Reason.SLOT_LOST, message, warning=True))

@@ -1,6 +1,7 @@
 """What the agent remembers over its own restart: which handlers registered (E3), and the last Device of each Instance.
 
 Small files under its state folder, replaced as a whole and only for its own user. Claims are not in here: the Instances hold them.
+Only those are whose Instance went while a pod used them through their Configuration: nobody else knows what their ids stand for.
 A damaged file is set aside, reported and begun anew.
 """
 
@@ -22,13 +23,13 @@ from attrs import define, field
 from akri.agent.remembering import Known, Remembered, Writer, read_devices
 from akri.clock import wait_for_either
 from akri.core.errors import InvalidValueError
-from akri.core.ids import HandlerName, NodeName, ObjectKey
+from akri.core.ids import HandlerName, NodeName, ObjectKey, PluginDeviceId, SlotId, VirtualDeviceId
 from akri.core.metadata import Json, JsonObject
 from akri.core.retry import NETWORK_BACK_OFF
 from akri.discovery.wire import Registration
 from akri.ports import Clock
 
-__all__ = ["Memory", "read_registrations", "write_registrations"]
+__all__ = ["Memory", "Orphans", "read_orphans", "read_registrations", "write_orphans", "write_registrations"]
 
 _VERSION: Final = 1
 _MIB: Final = 1024 * 1024
@@ -40,6 +41,8 @@ _BYTES_PER_SECOND: Final = 1_000_000
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Print: TypeAlias = Callable[[], str]
+Orphans: TypeAlias = Mapping[ObjectKey, Mapping[PluginDeviceId, SlotId]]
+"""By Instance that went, the slots that ids of its Configuration's resource stood for."""
 
 
 def write_registrations(registrations: tuple[Registration, ...]) -> JsonObject:
@@ -67,6 +70,33 @@ def _registration(place: str, document: Json) -> Registration:
             raise InvalidValueError(place, document, "an object with name, endpoint, network and shared")
 
 
+def write_orphans(orphans: Orphans) -> JsonObject:
+    """Print claims of Instances that went as they are stored."""
+    instances: list[JsonObject] = [
+        {"namespace": key.namespace, "name": key.name, "slots": {id_: str(slot) for id_, slot in sorted(bound.items())}}
+        for key, bound in sorted(orphans.items())
+    ]
+    return {"version": _VERSION, "instances": instances}
+
+
+def read_orphans(document: Json) -> Orphans:
+    """Read what `write_orphans` printed, also from a later version that added to it. Raises InvalidValueError."""
+    match document:
+        case {"version": int(), "instances": [*instances]}:
+            return dict(_orphan(f"instances[{index}]", one) for index, one in enumerate(instances))
+        case _:
+            raise InvalidValueError("", document, "an object with version and instances")
+
+
+def _orphan(place: str, document: Json) -> tuple[ObjectKey, Mapping[PluginDeviceId, SlotId]]:
+    match document:
+        case {"namespace": str(namespace), "name": str(name), "slots": Mapping() as slots}:
+            bound = {PluginDeviceId(str(VirtualDeviceId.parse(id_))): SlotId.parse(str(slot)) for id_, slot in slots.items()}
+            return ObjectKey(namespace, name), bound
+        case _:
+            raise InvalidValueError(place, document, "an object with namespace, name and slots")
+
+
 def _nothing_known() -> None:
     return None
 
@@ -75,7 +105,7 @@ def _nothing_known() -> None:
 class Memory:
     """Remembers under `folder`, which is made where it is missing.
 
-    `keep` says which handlers, `look_again` that there may be something new about devices; `run` writes it, soon.
+    `keep` says which handlers, `look_again` that there may be something new about devices and Instances; `run` writes it, soon.
     """
 
     folder: Path
@@ -83,12 +113,14 @@ class Memory:
     _latest: tuple[Registration, ...] | None = field(init=False, default=None)
     _handlers: _File = field(init=False)
     _devices: _File = field(init=False)
+    _orphans: _File = field(init=False)
     _writer: Writer = field(init=False, factory=Writer)
 
     def __attrs_post_init__(self) -> None:
         """Name the files; nothing is read yet."""
         self._handlers = _File(self.folder / "handlers.json", self.clock, "handlers", _MIB)
         self._devices = _File(self.folder / "devices.json", self.clock, "devices", 256 * _MIB)
+        self._orphans = _File(self.folder / "orphans.json", self.clock, "claims of Instances that went", 16 * _MIB)
 
     def load(self) -> tuple[Registration, ...]:
         """Read the handlers that an earlier run wrote; nothing if there is none, or if it is damaged: then the file is set aside."""
@@ -98,19 +130,27 @@ class Memory:
         """Read what an earlier run knew of devices, by Configuration; as `load`. node: the name of this one."""
         return self._devices.read(lambda document: read_devices(document, node), {})
 
+    def load_orphans(self) -> Orphans:
+        """Read the claims of Instances that went; as `load`."""
+        return self._orphans.read(read_orphans, {})
+
     def keep(self, registrations: tuple[Registration, ...]) -> None:
         """Remember these in place of the former ones, as soon as `run` comes to it."""
         self._latest = registrations
         self._handlers.changed.set()
 
     def look_again(self) -> None:
-        """Remember what is known of devices by now, as soon as `run` comes to it."""
+        """Remember what is known of devices and Instances by now, as soon as `run` comes to it."""
         self._devices.changed.set()
+        self._orphans.changed.set()
 
-    async def run(self, known: Callable[[], Sequence[Known] | None] = _nothing_known) -> None:
+    async def run(
+        self, known: Callable[[], Sequence[Known] | None] = _nothing_known, orphaned: Callable[[], Orphans | None] = _nothing_known
+    ) -> None:
         """Write what is to be kept, until cancelled; a disk that is full or read-only is tried again.
 
-        known: tells what is known of devices; None while that is not worth more than what is in the file.
+        known: tells what is known of devices; None while that is not worth more than what is in the file. orphaned: the same of
+        claims of Instances that went.
         """
 
         def handlers() -> _Print | None:
@@ -121,7 +161,12 @@ class Memory:
             latest, now = known(), self.clock.now()
             return None if latest is None else lambda: self._writer.text(latest, now)
 
+        def orphans() -> _Print | None:
+            latest = orphaned()
+            return None if latest is None else lambda: json.dumps(write_orphans(latest), indent=1)
+
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._orphans.run(orphans))
             group.create_task(self._handlers.run(handlers))
             group.create_task(self._devices.run(devices))
 

@@ -82,7 +82,7 @@ class Releases:
         group.create_task(work).add_done_callback(lambda _: self._busy.discard(slot))
 
     async def _rest(self) -> None:
-        if not (self.state.held() or self.lingering() or any(True for _ in self.state.doubtful())):
+        if not (self.state.held() or self.state.orphaned or self.lingering() or any(True for _ in self.state.doubtful())):
             await self._wake.wait()
             return
         evidence = self.state.evidence
@@ -95,7 +95,7 @@ class Releases:
         """List once; return what can be done now, each piece with what it works on."""
         held = self.state.held()
         self.state.evidence = self.state.evidence.hold(held, self.clock.now())
-        wanted = held or self.lingering() or not self.listed_once.is_set()
+        wanted = held or self.state.orphaned or self.lingering() or not self.listed_once.is_set()
         releases = self._releases(held) if wanted and await self._list() else []
         self.listed_once.set()
         doubts = [(str(table.key), self._resolve(configuration, table)) for configuration, table in self._unresolved()]
@@ -114,6 +114,7 @@ class Releases:
         before = self.state.evidence.last
         self.trouble, self._failures = "", 0
         self.state.evidence = self.state.evidence.list(listing)
+        self.state.drop_unused_orphans(self.clock.now())
         users = listing.users
         former: Mapping[ResourceName, object] = before.users if before else {}
         changed = {name for name in users.keys() | former.keys() if users.get(name) != former.get(name)}

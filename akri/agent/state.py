@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from akri.core.allocation import ByConfiguration, ByInstance, Level, held_ids
 from akri.core.configuration import Configuration
 from akri.core.device import Device
-from akri.core.evidence import Evidence, Id
+from akri.core.evidence import ABSENCE, Evidence, Id
 from akri.core.ids import ConfigurationName, InstanceName, NodeName, ObjectKey, PluginDeviceId, ResourceName, SlotId
 from akri.core.instance import Instance
 from akri.core.inventory_instances import only_claimed
@@ -58,6 +58,8 @@ class NodeState:
     of this process. heard_at: when the watch of Instances last delivered anything. changed: Configurations to look at again.
     offers_due: Instances of which the kubelet may have to be told something, though there is nothing to decide: slots were taken.
     members: counts Configurations and Instances that came or went.
+    orphaned: by Instance that went, the slots that ids of its Configuration's resource stood for; nobody else knows that any more, and
+    pods may use them still when the device is back.
     """
 
     node: NodeName
@@ -71,6 +73,8 @@ class NodeState:
     answered: dict[ResourceName, dict[PluginDeviceId, SlotId]] = field(factory=dict[ResourceName, dict[PluginDeviceId, SlotId]])
     changed: set[ObjectKey] = field(factory=set[ObjectKey])
     offers_due: dict[ObjectKey, set[InstanceName]] = field(factory=dict[ObjectKey, set[InstanceName]])
+    orphaned: dict[ObjectKey, Mapping[PluginDeviceId, SlotId]] = field(factory=dict[ObjectKey, Mapping[PluginDeviceId, SlotId]])
+    _unused_from: dict[ObjectKey, float] = field(factory=dict[ObjectKey, float])
     _tables: dict[ObjectKey, dict[InstanceName, SlotTable]] = field(factory=dict[ObjectKey, dict[InstanceName, SlotTable]])
 
     def observe(self, instance: Instance) -> None:
@@ -81,6 +85,8 @@ class NodeState:
         same = before is not None and before.metadata.uid == instance.metadata.uid
         if same and before is not None and instance.metadata.revision <= before.metadata.revision:
             return
+        if before is not None and not same:
+            self._orphan(configuration, before)
         self.members += not same
         known[instance.key] = instance
         self._observe_table(configuration, instance)
@@ -105,8 +111,36 @@ class NodeState:
             if instance is not None and uid in {"", instance.metadata.uid}:
                 del known[key]
                 self.members += 1
+                self._orphan(configuration, instance)
                 self._tables.get(configuration, {}).pop(instance.name, None)
                 self.changed.add(configuration)
+
+    def _orphan(self, configuration: ObjectKey, instance: Instance) -> None:
+        """Keep what only the Instance said: which slots ids of its Configuration's resource stand for."""
+        table = self._tables.get(configuration, {}).get(instance.name)
+        bound = {PluginDeviceId(str(virtual)): slot for virtual, slot in table.virtual()} if table else {}
+        if bound:
+            self.orphaned[instance.key] = bound
+
+    def orphans(self, configuration: ObjectKey, name: InstanceName) -> Mapping[PluginDeviceId, SlotId]:
+        """Tell what ids stand for that pods use, and that stood for slots of an Instance of this name before it went."""
+        bound = self.orphaned.get(ObjectKey(configuration.namespace, name), {})
+        listed = self.evidence.listed_ids(resource_name(ConfigurationName(configuration.name))) if bound else frozenset()
+        taken = {str(virtual) for table in self.tables(configuration).values() for virtual, _ in table.virtual()} if bound else set[str]()
+        return {id_: slot for id_, slot in bound.items() if id_ in listed and id_ not in taken}
+
+    def drop_unused_orphans(self, now: float) -> None:
+        """Forget of Instances that went what no pod uses any more; call it after each List."""
+        if not self.orphaned:
+            return
+        listed: set[PluginDeviceId] = set()
+        if self.evidence.last is not None:
+            listed.update(*self.evidence.last.users.values())
+        for key in [key for key, bound in self.orphaned.items() if listed.isdisjoint(bound)]:
+            if now - self._unused_from.setdefault(key, now) >= ABSENCE:
+                del self.orphaned[key]
+        unused = {key for key, bound in self.orphaned.items() if listed.isdisjoint(bound)}
+        self._unused_from = {key: since for key, since in self._unused_from.items() if key in unused}
 
     def reset(self, instances: Iterable[Instance], *, inherit: bool) -> None:
         """Take in the whole present set. inherit: this is the agent's start, and what is held was claimed by a former process."""

@@ -16,6 +16,7 @@ from akri.core.edits import ContainerEdits
 from akri.core.ids import PluginDeviceId, ResourceName
 from akri.core.naming import resource_name
 from akri.deviceplugin.devices import ContainerRequest, PodRequest
+from akri.deviceplugin.embedded import EmbeddedPlugins
 from akri.deviceplugin.host import PluginHost
 from akri.deviceplugin.manager import DeviceManager
 from akri.discovery.registration import RegistrationServer
@@ -47,7 +48,7 @@ class Machine:
     clock: Clock = field(factory=SystemClock)
     manager: DeviceManager = field(init=False)
     agent: Agent = field(init=False)
-    _host: PluginHost = field(init=False)
+    _plugins: PluginHost | EmbeddedPlugins = field(init=False)
     _memory: Memory = field(init=False)
     _registrations: RegistrationServer = field(init=False)
     _runner: NodeRunner = field(init=False)
@@ -57,22 +58,14 @@ class Machine:
         settings, clock, folder = self.settings, self.clock, self.settings.folder
         # What runs goes on whatever its plugins say at a start; a kubelet would refuse pods whose init containers had devices.
         self.manager = DeviceManager(folder.plugins, folder.pod_resources, clock=clock, readmits=False)
-        self._host = PluginHost(
-            folder.plugins,
-            self._allocate,
-            clock=clock,
-            answered=lambda resource, ids, _: self.agent.answered(resource, ids),
-            failed=self._lost,
-            kubelet_started=lambda _: self.agent.kubelet_started(),
-            look_every=_LOOK_FOR_MANAGER,
-        )
+        self._plugins = self._remote_plugins() if settings.sockets else EmbeddedPlugins(self.manager, self._allocate, self._answered)
         self._memory = Memory(folder.agent, clock)
         self.agent = Agent(
             settings.node,
             self.store.node(settings.node),
             clock,
             settings.handlers,
-            self._host,
+            self._plugins,
             self.manager.listing,
             registrations=self._memory.load(),
             keep=self._memory.keep,
@@ -103,7 +96,7 @@ class Machine:
             async with self._registrations, asyncio.TaskGroup() as group:
                 await self.store.register_node(self.settings.node)
                 parts = (
-                    self._host.run(),
+                    self._plugins.run(),
                     self.agent.run(),
                     self._runner.run(),
                     self._watch_devices(),
@@ -123,15 +116,26 @@ class Machine:
         mine = [one.name for one in self.store.instances if self.settings.node in one.nodes]
         known = {resource_name(name) for name in mine}
         until = self.clock.now() + _PATIENCE
-        while not (self.agent.known() is not None and known <= self._host.streaming) and self.clock.now() < until:
+        while not (self.agent.known() is not None and known <= self._plugins.streaming) and self.clock.now() < until:
             await self.clock.sleep(_LOOK)
 
     async def _allocate(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> ContainerEdits:
         return await self.agent.allocate(resource, ids)
 
-    def _lost(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> None:
-        # The answer did not arrive, so nobody uses the devices: Lists count from here as after any other answer.
+    def _answered(self, resource: ResourceName, ids: Sequence[PluginDeviceId]) -> None:
+        # Also where an answer did not arrive: nobody uses the devices, and Lists count from here as after any other answer.
         self.agent.answered(resource, ids)
+
+    def _remote_plugins(self) -> PluginHost:
+        return PluginHost(
+            self.settings.folder.plugins,
+            self._allocate,
+            clock=self.clock,
+            answered=lambda resource, ids, _: self._answered(resource, ids),
+            failed=self._answered,
+            kubelet_started=lambda _: self.agent.kubelet_started(),
+            look_every=_LOOK_FOR_MANAGER,
+        )
 
     async def _admit(self, pod: PodToAdmit) -> Mapping[str, ContainerEdits]:
         return await self.manager.admit(_request(pod))

@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 from akri.core.configuration import DiscoveryRequest, UnreadableConfiguration
 from akri.core.device import Device, DeviceNode
 from akri.core.errors import Problem
+from akri.core.evidence import ABSENCE
 from akri.core.ids import DeviceId, NodeName, ObjectKey, PluginDeviceId, ResourceName
 from akri.core.reports import Reason
 from akri.platforms.local.memory import MemoryStore
@@ -195,6 +196,72 @@ async def test_a_slot_that_a_pod_still_uses_is_taken_again_before_its_instance_i
         assert it.plugins.healthy("cam-8120fe") == ["cam-8120fe-0", "cam-8120fe-1"]
         (lost,) = it.told(Reason.SLOT_LOST)
         assert "pod default/user on node-a uses slot cam-8120fe-9" in lost.message
+
+
+async def test_what_a_pod_uses_through_the_configuration_is_taken_again_when_its_device_is_back() -> None:
+    async with agent_world(device("foo0"), device("foo1"), shared=False) as it:
+        await it.store.apply(configuration(capacity=1))
+        await it.clock.advance(2)
+        await it.allocate("cam", "cam-0")
+        (held,) = it.usages()
+        it.source.show()
+        await it.clock.advance(60)
+        assert it.store.instances == ()
+        it.source.show(device("foo0"), device("foo1"))
+        await it.clock.advance(2)
+        assert it.usages() == {held: "C:cam-0:node-a"}
+        assert it.told(Reason.SLOT_LOST) == []
+        assert it.agent.orphans() == {}
+
+
+async def test_what_a_pod_used_through_the_configuration_is_not_taken_again_once_it_has_ended() -> None:
+    async with agent_world(device("foo0"), shared=False) as it:
+        await it.store.apply(configuration(capacity=1))
+        await it.clock.advance(2)
+        await it.allocate("cam", "cam-0")
+        it.source.show()
+        await it.clock.advance(2)
+        assert list(it.agent.orphans()) != []
+        it.end("cam")
+        await it.clock.advance(2)
+        assert list(it.agent.orphans()) != []
+        await it.clock.advance(ABSENCE)
+        assert it.agent.orphans() == {}
+        it.source.show(device("foo0"))
+        await it.clock.advance(2)
+        assert it.usages() == {}
+
+
+async def test_a_slot_of_an_instance_that_went_is_not_taken_again_for_an_id_that_stands_for_another_one() -> None:
+    async with agent_world(device("foo0"), shared=False) as it:
+        await it.store.apply(configuration(capacity=1))
+        await it.clock.advance(2)
+        await it.allocate("cam", "cam-0")
+        it.source.show(device("foo1"))
+        await it.clock.advance(2)
+        it.end("cam")
+        await it.allocate("cam", "cam-0", user="another")
+        held = it.usages()
+        it.source.show(device("foo0"), device("foo1"))
+        await it.clock.advance(2)
+        assert it.usages() == held
+
+
+async def test_what_a_pod_uses_through_the_configuration_is_taken_again_by_the_next_agent() -> None:
+    clock = VirtualClock()
+    store = MemoryStore(clock)
+    async with agent_world(device("foo0"), store=store, clock=clock, shared=False) as it:
+        await store.apply(configuration(capacity=1))
+        await clock.advance(2)
+        await it.allocate("cam", "cam-0")
+        held = it.usages()
+        it.source.show()
+        await clock.advance(2)
+        orphaned, users = it.agent.orphans(), it.users
+    assert store.instances == ()
+    async with agent_world(device("foo0"), store=store, clock=clock, shared=False, users=users, orphaned=orphaned) as it:
+        await clock.advance(2)
+        assert it.usages() == held
 
 
 async def test_a_slot_that_another_node_got_meanwhile_is_said_to_be_lost_and_who_has_it() -> None:

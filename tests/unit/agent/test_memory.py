@@ -17,7 +17,7 @@ from akri.agent.memory import Memory, read_registrations, write_registrations
 from akri.agent.remembering import Known
 from akri.core.device import Device
 from akri.core.errors import InvalidValueError
-from akri.core.ids import HandlerName
+from akri.core.ids import HandlerName, InstanceName, ObjectKey, PluginDeviceId, SlotId
 from akri.core.metadata import Json
 from akri.core.presence import Presence
 from akri.discovery.wire import Registration
@@ -75,6 +75,37 @@ async def test_a_disk_that_cannot_be_written_is_tried_again(tmp_path: Path, capl
     await clock.advance(60)
     await _written(blocked)
     task.cancel()
+
+
+async def test_claims_of_instances_that_went_are_loaded_by_the_next_run(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    memory = Memory(tmp_path, clock)
+    assert memory.load_orphans() == {}
+    orphans = {ObjectKey("default", "cam-8120fe"): {PluginDeviceId("cam-0"): SlotId(InstanceName("cam-8120fe"), 1)}}
+    task = asyncio.create_task(memory.run(orphaned=lambda: orphans))
+    for _ in range(500):
+        if (tmp_path / "orphans.json").exists():
+            break
+        await asyncio.sleep(0.01)
+    task.cancel()
+    assert Memory(tmp_path, clock).load_orphans() == orphans
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "[]",
+        '{"version": 1}',
+        '{"version": 1, "instances": [{"namespace": "a", "name": "b"}]}',
+        '{"version": 1, "instances": [{"namespace": "a", "name": "b", "slots": {"cam-0": "no slot"}}]}',
+        '{"version": 1, "instances": [{"namespace": "a", "name": "b", "slots": {"no id": "cam-8120fe-1"}}]}',
+    ],
+)
+def test_damaged_claims_are_set_aside(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "orphans.json").write_text(damaged)
+    assert Memory(tmp_path, VirtualClock()).load_orphans() == {}
+    (aside,) = tmp_path.iterdir()
+    assert aside.name.startswith("orphans.json.damaged-")
 
 
 def test_files_of_a_later_version_are_read() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from attrs import define, field
 
 from akri.agent.agent import Agent
+from akri.agent.memory import Orphans
 from akri.agent.releases import ListPods
 from akri.agent.remembering import Remembered
 from akri.core.configuration import Configuration, DiscoveryRequest
@@ -150,6 +151,7 @@ async def agent_world(
     watch_pods: bool = True,
     remembered: Mapping[ObjectKey, Remembered] | None = None,
     answering: bool = True,
+    orphaned: Orphans | None = None,
 ) -> AsyncGenerator[World]:
     """Run the agent of one node that sees these devices. At the end it must still run.
 
@@ -177,6 +179,7 @@ async def agent_world(
         list_pods or partial(_list_users, clock, listed),
         watch_pods=watch_pods,
         remembered=remembered or {},
+        orphaned=orphaned or {},
     )
     task = asyncio.create_task(agent.run())
     await clock.settle()
