@@ -126,7 +126,7 @@ def _instances(record: JsonObject) -> list[Json]:
 
 
 def _revision(document: JsonObject) -> int:
-    metadata = document.get("metadata")
+    metadata = document.get("metadata", document.get("unreadable"))
     found = metadata.get("resourceVersion", metadata.get("revision")) if isinstance(metadata, Mapping) else None
     return int(found) if isinstance(found, int) or (isinstance(found, str) and found.isdecimal()) else 0
 

@@ -154,8 +154,12 @@ class _Sqlite:
             _LOG.warning("the store's log cannot be put into its file error=%s", error)
 
     def _close(self, _tells: list[Tell]) -> None:
-        self._ledger.close()
-        self._bell.close()
+        try:
+            self._ledger.close()
+        except sqlite3.Error as error:
+            _LOG.warning("the store's log stays beside its file error=%s", error)
+        finally:
+            self._bell.close()
 
     @contextmanager
     def _failures(self) -> Generator[None]:
