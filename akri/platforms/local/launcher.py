@@ -10,12 +10,14 @@ pipe it reads, before it becomes the shell. What goes wrong is written to the st
 import ctypes
 import fcntl
 import os
-import signal
 import sys
 
 __all__ = ["main"]
 
 _PR_SET_CHILD_SUBREAPER = 36
+_SIG_SETMASK = 2
+_SIGNALS = 65
+_MASK_BYTES = 128
 _FIRST = 6
 _ABOVE_ALL = 16
 
@@ -36,18 +38,18 @@ def _text(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _reset_signals() -> None:
-    """Treat all signals as a process does that was told nothing: this interpreter ignores some, and so may have its starter."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        try:
-            signal.signal(number, signal.SIG_DFL)
-        except OSError:
-            continue  # the C library keeps it for itself
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+def _reset_signals(libc: ctypes.CDLL) -> None:
+    """Treat all signals as a process does that was told nothing: this interpreter ignores some, and so may have its starter.
+
+    Through the C library, because Python's `signal` takes a third of the time that all of this takes.
+    """
+    for number in range(1, _SIGNALS):
+        libc.signal(number, None)  # fails for those that cannot be changed
+    nothing = ctypes.create_string_buffer(_MASK_BYTES)
+    libc.sigprocmask(_SIG_SETMASK, nothing, None)
 
 
-def _become(record: str) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
+def _become(libc: ctypes.CDLL, record: str) -> None:
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "cannot become a child subreaper")
     boot, stat = _text("/proc/sys/kernel/random/boot_id"), _text("/proc/self/stat")
@@ -63,8 +65,9 @@ def main() -> None:
     os.setsid()
     try:
         _place([int(number) for number in sys.argv[1:5]])
-        _become(sys.argv[5])
-        _reset_signals()
+        libc = ctypes.CDLL(None, use_errno=True)
+        _become(libc, sys.argv[5])
+        _reset_signals(libc)
         shell = sys.argv[6:]
         nothing = os.open("/dev/null", os.O_RDWR)
         for number in (0, 1, 2):
