@@ -32,8 +32,8 @@ _BEFORE: Final = """\
 - **Names.** Kinds have the names of kubectl too: `akric`, `akrii`, `instance.akri.sh`. `KIND/NAME` stands for `KIND NAME`. Things have a
   namespace, `default` unless `-n` says otherwise.
 - **On a terminal** columns are coloured and cut to its width; only names are never cut. `NO_COLOR` and `TERM=dumb` mean no colours,
-  `COLUMNS` another width. **In a pipe** columns are plain and whole, three spaces apart, with `-` for what is empty, so that `awk` and `grep` can
-  work with them.
+  `COLUMNS` another width. **In a pipe** columns are plain and whole, three spaces apart, with `-` for what is empty,
+  so that `awk` and `grep` can work with them.
 - **What devices, handlers and brokers say** never steers a terminal: control characters are printed as escapes. Secrets are never
   printed, only where they come from.
 - **Errors** are one sentence on the standard error, without a stack trace; `-v`, where there is one, or `AKRI_DEBUG=1` shows the trace. A

@@ -24,7 +24,7 @@ nothing of any file is applied.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Store Configurations from files.")
 @click.option(
     "-f",
     "--file",

@@ -20,7 +20,7 @@ Exit codes: 0 done, 2 wrong usage.
 _VARIABLE: Final = "_AKRI_COMPLETE"
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Let a shell complete commands, kinds and names.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -37,7 +37,7 @@ Exit codes: 0 no rule was broken, 1 at least one was, 2 wrong usage.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Test a discovery handler in any language.")
 @click.argument("target", metavar="ENDPOINT|COMMAND...", nargs=-1)
 @click.option("--details", help="Details that the handler takes, best ones that find a device.")
 @click.option("--details-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The same, from a file.")

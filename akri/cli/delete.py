@@ -25,7 +25,7 @@ Exit codes: 0 deleted, 1 one of them is not there or something failed, 2 wrong u
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Delete Configurations and what runs for them.")
 @click.argument("words", metavar="[KIND] [NAME...]", nargs=-1, shell_complete=complete_names("configurations"))
 @click.option(
     "-f",

@@ -23,7 +23,7 @@ Exit codes: 0 done, 1 there is no such thing or something failed, 2 wrong usage.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Print all that is known about something.")
 @click.argument("what", metavar="KIND [NAME...] | KIND/NAME... | NAME...", nargs=-1, required=True, shell_complete=complete_things)
 @in_namespace
 @click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces.")

@@ -28,7 +28,7 @@ Exit codes: 0 each Configuration finds a device, 1 something cannot be used or d
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Print which devices Configurations find on this machine.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--watch", is_flag=True, help="Go on, and print what comes (+), goes (-) and changes (~), until Ctrl-C.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), help="With --watch: end after so many seconds.")

@@ -23,7 +23,7 @@ Exit codes: 0 stored, or left as it was, 1 what was written cannot be used (it i
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Change a Configuration in an editor.")
 @click.argument("words", metavar="[KIND] NAME", nargs=-1, required=True, shell_complete=complete_names("configurations"))
 @in_namespace
 @on_platform

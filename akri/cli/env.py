@@ -23,7 +23,7 @@ Exit codes: 0 done, 1 there is no such Instance or something failed, 2 wrong usa
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Print the environment that a broker gets.")
 @click.argument("instance", shell_complete=complete_names("instances"))
 @click.option("-c", "--container", default="", metavar="NAME", help="A container of the broker.  [default: its first one]")
 @click.option("-o", "--output", type=click.Choice(["table", "env", "json"]), default="table", show_default=True, help="How to print.")

@@ -39,7 +39,7 @@ Exit codes: 0 done, also if there is nothing to print, 1 one that was named is n
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Print what there is, in columns or as documents.")
 @click.argument("what", metavar="KIND[,KIND...] [NAME...]", nargs=-1, required=True, shell_complete=complete_things)
 @click.option(
     "-o", "--output", type=click.Choice(["table", "wide", "json", "yaml", "name"]), default="table", show_default=True, help="How to print."

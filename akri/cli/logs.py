@@ -24,7 +24,7 @@ Exit codes: 0 done, 1 there is no such broker or log, 2 wrong usage.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Print what a broker wrote.")
 @click.argument("broker", shell_complete=complete_names("brokers", "instances"))
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the broker has ended or Ctrl-C.")
 @click.option("-c", "--container", default="", metavar="NAME", help="A container of it.  [default: its first main one]")

@@ -24,7 +24,7 @@ Exit codes: 0 ended, by q or Ctrl-C too, 1 something failed, 2 wrong usage.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Watch devices, slots, brokers and handlers.")
 @click.option("-n", "--namespace", default="", metavar="NAME", help="Show this namespace alone.  [default: all]")
 @click.option("--once", is_flag=True, help="Print one picture and end; so it does in a pipe.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), help="End after so many seconds.")

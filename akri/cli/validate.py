@@ -28,7 +28,7 @@ Exit codes: 0 everything is valid, 1 there are problems, 2 wrong usage.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Check Configurations; nothing is sent anywhere.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
 @click.pass_context
