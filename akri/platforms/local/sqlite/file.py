@@ -31,12 +31,13 @@ _CHECKPOINT_AFTER: Final = 200
 """Commits of this process after which the log is put into the file, when nobody waits for it."""
 _CHECKPOINT_AT_ONCE: Final = 8_000
 """Pages in the log after which SQLite does so in a commit."""
+_ERROR: Final = 1
 _BUSY: Final = 5
 _READ_ONLY: Final = 8
-_DAMAGE: Final = frozenset({1, 11, 19, 20, 24, 26})
-"""Codes of SQLite: CORRUPT, FORMAT, NOTADB; and what our statements meet in a schema that is not ours: ERROR, CONSTRAINT, MISMATCH."""
-_SHORT_READ: Final = 522
-"""A file ends before what should be in it."""
+_DAMAGE: Final = frozenset({11, 24, 26, 522})
+"""Codes of SQLite: CORRUPT, FORMAT, NOTADB; and IOERR_SHORT_READ: a file ends before what should be in it."""
+_FOREIGN_SCHEMA: Final = ("no such ", "table ")
+"""How SQLite's complaints begin where our statements meet a schema that is not ours."""
 _SCHEMA: Final = (
     "CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL, version INTEGER NOT NULL) STRICT",
     f"INSERT INTO counter VALUES (0, 0, {VERSION})",  # noqa: S608 - a constant
@@ -58,7 +59,9 @@ class DamagedError(sqlite3.DatabaseError):
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file itself is at fault, so that trying again does not help."""
     code: object = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, DamagedError) or (isinstance(code, int) and (code & 0xFF in _DAMAGE or code == _SHORT_READ))
+    if isinstance(error, DamagedError) or not isinstance(code, int):
+        return isinstance(error, DamagedError)
+    return code in _DAMAGE or code & 0xFF in _DAMAGE or (code == _ERROR and str(error).startswith(_FOREIGN_SCHEMA))
 
 
 @frozen
@@ -171,13 +174,13 @@ class StoreFile:
 
         durable: once it is committed it outlives a power loss, too.
         """
+        self._end()
         self._sync_writes(durable=durable)
         self._begin("IMMEDIATE" if writing else "DEFERRED")
         try:
             yield
         finally:
-            if self._connection.in_transaction:
-                self._execute("ROLLBACK")
+            self._end()
 
     def commit(self, revision: int) -> None:
         """End the transaction; `revision` is the last that was given out in it."""
@@ -259,6 +262,11 @@ class StoreFile:
             message = f"{query} gives no number"
             raise DamagedError(message)
         return row[0]
+
+    def _end(self) -> None:
+        """Take back a transaction that is open still, also one of before that a failing disk did not let go."""
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
 
     def _sync_writes(self, *, durable: bool) -> None:
         if durable != self._durable:
