@@ -124,9 +124,11 @@ class NodeState:
 
     def orphans(self, configuration: ObjectKey, name: InstanceName) -> Mapping[PluginDeviceId, SlotId]:
         """Tell what ids stand for that pods use, and that stood for slots of an Instance of this name before it went."""
-        bound = self.orphaned.get(ObjectKey(configuration.namespace, name), {})
-        listed = self.evidence.listed_ids(resource_name(ConfigurationName(configuration.name))) if bound else frozenset()
-        taken = {str(virtual) for table in self.tables(configuration).values() for virtual, _ in table.virtual()} if bound else set[str]()
+        bound = self.orphaned.get(ObjectKey(configuration.namespace, name))
+        if not bound:
+            return {}
+        listed = self.evidence.listed_ids(resource_name(ConfigurationName(configuration.name)))
+        taken = {str(virtual) for table in self.tables(configuration).values() for virtual, _ in table.virtual()}
         return {id_: slot for id_, slot in bound.items() if id_ in listed and id_ not in taken}
 
     def drop_unused_orphans(self, now: float) -> None:
