@@ -1,7 +1,7 @@
 """How long the kubelet waits for an Allocate: device manager, gRPC on a unix socket, agent, one write to the in-memory platform.
 
-Wall time of the call as the device manager sees it, for it is admission on the node that waits. Both ends are in one process, as
-`akri up` has them; every pod gets a free slot, so each Allocate is one claim. There are 100 devices with 5 slots each, and about
+Wall time of the call as the device manager sees it, for it is admission on the node that waits. Both ends are in one process, with
+sockets between them; every pod gets a free slot, so each Allocate is one claim. There are 100 devices with 5 slots each, and about
 100 pods at a time, which is what a kubelet allows by default; those that end are released on evidence meanwhile.
 """
 
@@ -44,7 +44,7 @@ def _settings(folder: Path) -> Settings:
     def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - what a handler's factory is given
         return source
 
-    return Settings(StateFolder.at(folder), handlers={source.name: make})
+    return Settings(StateFolder.at(folder), handlers={source.name: make}, sockets=True)
 
 
 async def _ready(machine: Machine) -> list[ResourceName]:

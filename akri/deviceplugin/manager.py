@@ -38,7 +38,7 @@ from akri.deviceplugin.devices import (
 from akri.deviceplugin.faults import Faults
 from akri.deviceplugin.host import KUBELET_SOCKET
 from akri.deviceplugin.pod_resources import users
-from akri.deviceplugin.registry import Registry
+from akri.deviceplugin.registry import Ask, Registry
 from akri.deviceplugin.tasks import Tasks
 from akri.deviceplugin.transport import serve
 from akri.ports import Clock
@@ -178,6 +178,15 @@ class DeviceManager:
         await self._registry.drop_stream(resource)
 
     # What plugins say
+
+    def embed(self, resource: ResourceName, ask: Ask) -> None:
+        """Take a plugin of this process, which says what it has by `listed` and is asked without a socket; see EmbeddedPlugins."""
+        self._registry.embedded[resource] = ask
+
+    def remove_embedded(self, resource: ResourceName) -> None:
+        """Take note that a plugin of this process is gone."""
+        if self._registry.embedded.pop(resource, None) is not None:
+            self.stopped(resource)
 
     def listed(self, resource: ResourceName, devices: Mapping[PluginDeviceId, bool]) -> None:
         """Take a plugin's whole device list; called by the registry."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from akri.core.edits import ContainerEdits
 from akri.core.errors import AkriError, InvalidValueError, RemoteCallError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from akri.rpc import Context, MethodHandler
 
-__all__ = ["Listener", "Registry", "check_registration"]
+__all__ = ["Ask", "Listener", "Registry", "check_registration"]
 
 _LOG: Final = logging.getLogger(__name__)
 _DIAL_TIMEOUT: Final = 10.0
@@ -38,6 +38,10 @@ _PRE_START_TIMEOUT: Final = 30.0
 _LONGEST_DOMAIN: Final = 253 - len("requests.")
 _DOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+Ask: TypeAlias = Callable[[ResourceName, DeviceIds], Awaitable[ContainerEdits]]
+"""How an embedded plugin is asked for what a container gets with devices."""
 
 
 class Listener(Protocol):
@@ -81,7 +85,7 @@ class _Endpoint:
 
 
 class Registry:
-    """The plugins that are connected, by resource."""
+    """The plugins that are connected, by resource. embedded: those of this process; nobody else may register under their names."""
 
     def __init__(self, directory: Path, listener: Listener, *, clock: Clock, faults: Faults) -> None:
         """Take the device plugin directory and who is told of device lists."""
@@ -90,6 +94,7 @@ class Registry:
         self._clock = clock
         self._faults = faults
         self._endpoints: dict[ResourceName, _Endpoint] = {}
+        self.embedded: Final[dict[ResourceName, Ask]] = {}
         self._tasks = Tasks()
 
     @property
@@ -114,6 +119,8 @@ class Registry:
             raise RemoteCallError("registration refused by order")
         registration = wire.read_registration(request)
         check_registration(registration)
+        if registration.resource in self.embedded:
+            raise InvalidValueError("resource_name", registration.resource, "a resource that no plugin of the agent offers")
         channel = connect(self._directory / registration.endpoint)
         try:
             options = wire.read_options(await call(channel, wire.OPTIONS, wire.EMPTY, seconds=_DIAL_TIMEOUT, wait=True))
@@ -156,8 +163,11 @@ class Registry:
     async def allocate(self, resource: ResourceName, ids: DeviceIds) -> ContainerEdits:
         """Ask a plugin for what a container gets with these devices. Without a deadline, as in the kubelet.
 
-        Raises RemoteCallError with the plugin's error.
+        Raises RemoteCallError with the plugin's error; an embedded one's own AkriError.
         """
+        ask = self.embedded.get(resource)
+        if ask is not None:
+            return await ask(resource, ids)
         endpoint = self._endpoint(resource)
         work = call(endpoint.channel, wire.ALLOCATE, wire.write_allocate_request(ids))
         after = self._faults.take_cut()
@@ -180,6 +190,8 @@ class Registry:
 
     async def prefer(self, resource: ResourceName, query: wire.PreferredQuery) -> DeviceIds:
         """Ask a plugin which devices it prefers, if it wants to be asked; raises RemoteCallError."""
+        if resource in self.embedded:
+            return ()
         endpoint = self._endpoint(resource)
         if not endpoint.options.preferred_allocation:
             return ()

@@ -25,13 +25,15 @@ class Settings:
     """Settings of one node.
 
     state: the folder that it shares with other nodes of this machine. handlers: discovery handlers that run inside the process.
-    controlling: this process runs the controller as well, of which there is one for each state folder.
+    controlling: this process runs the controller as well, of which there is one for each state folder. sockets: the agent's devices
+    reach the device manager through sockets, as they reach a kubelet; for trials and measurements of just that.
     """
 
     state: StateFolder
     node: NodeName = field(factory=default_node)
     handlers: Mapping[HandlerName, HandlerFactory] = field(factory=dict[HandlerName, HandlerFactory], hash=False)
     controlling: bool = True
+    sockets: bool = False
 
     @property
     def folder(self) -> NodeFolder:
