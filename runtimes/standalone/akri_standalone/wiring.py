@@ -72,6 +72,8 @@ class Machine:
             remembered=self._memory.load_devices(settings.node),
             on_devices=self._memory.look_again,
             # Here a pod is listed until its last process has ended, whatever was killed meanwhile: its record says so.
+            unseen_grace=0.0,
+            orphaned=self._memory.load_orphans(),
         )
         self._registrations = RegistrationServer(folder.handlers, self.agent.register, clock)
         self._runner = NodeRunner(
@@ -98,7 +100,7 @@ class Machine:
                     self.agent.run(),
                     self._runner.run(),
                     self._watch_devices(),
-                    self._memory.run(self.agent.known),
+                    self._memory.run(self.agent.known, self.agent.orphans),
                 )
                 for work in parts:
                     group.create_task(work)
