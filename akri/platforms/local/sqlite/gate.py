@@ -12,8 +12,6 @@ from typing import Final
 
 __all__ = ["Gate", "GateClosedError"]
 
-_PATIENCE: Final = 5.0
-"""Seconds for which one waits for those who are inside."""
 _PAUSE: Final = 0.001
 
 
@@ -24,8 +22,9 @@ class GateClosedError(OSError):
 class Gate:
     """A lock file in the state folder. Its locks end with the process that holds them, however it ends. Raises OSError."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, which is made where it is missing."""
+    def __init__(self, path: Path, patience: float = 5.0) -> None:
+        """Open the file, which is made where it is missing. patience: seconds for which one waits for those who are inside."""
+        self._patience = patience
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
@@ -51,7 +50,7 @@ class Gate:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _lock(self, how: int) -> None:
-        patience = time.monotonic() + _PATIENCE
+        patience = time.monotonic() + self._patience
         while True:
             try:
                 fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)

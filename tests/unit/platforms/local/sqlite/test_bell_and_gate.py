@@ -53,9 +53,8 @@ def test_the_dead_are_removed_and_nothing_else(tmp_path: Path) -> None:
     two.close()
 
 
-def test_many_are_inside_together_and_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("akri.platforms.local.sqlite.gate._PATIENCE", 0.05)
-    one, two = Gate(tmp_path / "lock"), Gate(tmp_path / "lock")
+def test_many_are_inside_together_and_one_alone(tmp_path: Path) -> None:
+    one, two = Gate(tmp_path / "lock", 0.05), Gate(tmp_path / "lock", 0.05)
     with one.pass_through(), two.pass_through():
         pass
     with ExitStack() as inside:
