@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from attrs import evolve
 
+from akri.core.errors import AkriError
 from akri.core.ids import NodeName, ResourceName
+from akri.platforms.local.folder import StateFolder
+from akri.platforms.local.locks import holder
 from akri.platforms.local.logs import prune_logs
 from akri.platforms.local.objects import Pod
-from akri.platforms.local.pod_records import has_record, records
+from akri.platforms.local.pod_records import has_record, read_record, records
 from akri.platforms.local.pod_report import insist
 from akri.platforms.local.pod_run import Admit, Output, PodRun, PodToAdmit, Surroundings, no_output
 from akri.platforms.local.pod_spec import containers
@@ -30,6 +34,7 @@ from akri.scheduling.model import Phase
 __all__ = ["NodeRunner", "PodToAdmit", "fitting"]
 
 
+_CLEAR_UP_EVERY: Final = 2.0
 _PRUNE_EVERY: Final = 50
 """Ends of pods between two looks at the logs that are left."""
 
@@ -82,6 +87,7 @@ class NodeRunner:
         """Run the node's pods until cancelled. Their processes go on then: see `stop_all`."""
         async with asyncio.TaskGroup() as group:
             self._group = group
+            group.create_task(self._clear_up())
             async for event in self._store.watch_pods(self._node):
                 match event:
                     case Reset(pods):
@@ -117,6 +123,22 @@ class NodeRunner:
             pod = record.pod
             if pod.node == self._node and pod.metadata.uid not in present and pod.metadata.uid not in self._runs:
                 self._start(pod, forgotten=True)
+
+    async def _clear_up(self) -> None:
+        """End what runs for nodes that nobody runs any more, once the store has forgotten it: their slots are others' by then."""
+        while True:
+            await self._around.clock.sleep(_CLEAR_UP_EVERY)
+            known = {pod.metadata.uid for pod in self._store.pods} | self._runs.keys()
+            for pod in await asyncio.to_thread(_forgotten, self._around.folder, known):
+                if pod.node != self._node and not self._is_run(pod.node):
+                    self._start(pod, forgotten=True)
+
+    def _is_run(self, node: NodeName) -> bool:
+        """Whether some program runs a node; where that cannot be known, it counts as run."""
+        try:
+            return holder(StateFolder.at(self._around.folder.parent).node(node).lock) is not None
+        except (AkriError, OSError):
+            return True
 
     def _see(self, pod: Pod) -> None:
         uid = pod.metadata.uid
@@ -176,6 +198,13 @@ class NodeRunner:
             await insist(self._around.clock, lambda: self._store.change_pod(pod, over))
         if pod.metadata.deleting:
             await insist(self._around.clock, lambda: self._store.remove_pod(pod))
+
+
+def _forgotten(folder: Path, known: AbstractSet[str]) -> tuple[Pod, ...]:
+    """Read the pods that have a record and that nobody knows; there are hardly ever any."""
+    places = [place for place in folder.iterdir() if place.name not in known] if folder.is_dir() else []
+    found = (read_record(place) for place in places)
+    return tuple(record.pod for record in found if record is not None)
 
 
 def fitting(waiting: Iterable[Pod], bound: Iterable[Pod], allocatable: Mapping[ResourceName, int]) -> tuple[Pod, ...]:

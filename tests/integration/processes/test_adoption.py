@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from akri.clock import SystemClock
 from akri.core.edits import ContainerEdits
-from akri.core.ids import ObjectKey
+from akri.core.ids import NodeName, ObjectKey
 from akri.core.reports import Reason
+from akri.platforms.local.folder import StateFolder
 from akri.platforms.local.host_processes import boot_id
+from akri.platforms.local.locks import Lock
+from akri.platforms.local.node_runner import NodeRunner
 from akri.platforms.local.stopping import running_containers, stop_all
 from akri.scheduling.model import Phase
-from tests.integration.processes.station import KEY, alive, eventually, gone, marked, new_station, running, shell, spec
+from tests.integration.processes.station import KEY, NODE, alive, eventually, gone, marked, new_station, running, shell, spec
 
 SLEEPER = "echo $$$$; while :; do sleep 0.05; done"
 
@@ -174,3 +178,31 @@ async def test_two_containers_of_one_pod_have_records_of_their_own_and_a_record_
         assert (pod.reason, pod.message) == ("RecordLost", "the record of its processes is lost, and they were ended")
         await gone(pid)
     assert marked(tmp_path) == []
+
+
+async def test_what_runs_for_a_node_that_nobody_runs_is_ended_by_another_once_it_is_forgotten(tmp_path: Path) -> None:
+    place = await new_station()
+    async with running(place, tmp_path):
+        await place.store.create_pod(KEY, spec(shell(SLEEPER)))
+        [pid] = await place.process_ids()
+        await place.phase(Phase.RUNNING)
+    other = NodeRunner(place.store, NodeName("node-b"), clock=Hasty(), folder=tmp_path / "brokers", admit=place.admit)
+    task = asyncio.create_task(other.run())
+    await asyncio.sleep(0.5)
+    assert alive(pid)
+    with Lock.take(StateFolder.at(tmp_path).node(NODE).lock):
+        await place.store.remove_node(NODE)
+        await asyncio.sleep(0.5)
+        assert alive(pid)
+    await gone(pid)
+    await eventually(lambda: list((tmp_path / "brokers").iterdir()) == [])
+    task.cancel()
+    await asyncio.wait({task})
+
+
+class Hasty(SystemClock):
+    """Waits for a hundredth of what it is asked to."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await super().sleep(seconds / 100)
