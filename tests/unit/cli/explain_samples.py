@@ -82,7 +82,7 @@ class Sample:
 
 def details(pod: BrokerPod, *containers: ContainerState, message: str = "") -> PodDetails:
     """Describe a pod as its node knows it."""
-    metadata = ObjectMeta(pod.key, pod.uid)
+    metadata = ObjectMeta(pod.key, pod.uid, created=pod.created)
     return PodDetails(metadata, _SPEC, pod.node, pod.phase, pod.reason, message, pod.started, pod.finished, containers)
 
 

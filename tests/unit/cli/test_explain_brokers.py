@@ -157,6 +157,18 @@ def test_a_broker_that_asks_for_another_device_waits_for_its_slots() -> None:
     assert found.fault is Fault.SLOTS_HELD
 
 
+def test_a_slot_changes_hands_within_a_moment_without_anybody_waiting() -> None:
+    made = Sample.broker(phase=Phase.PENDING, created=NOW - 2, started=0.0)
+    assert [one.fault for one in explained(made)] == [Fault.NOTHING]
+    assert [one.fault for one in explained(evolve(made, now=NOW + 2))] == [Fault.SLOTS_HELD]
+
+
+def test_of_the_pods_that_ask_for_a_device_only_those_of_the_holders_node_may_hold_it() -> None:
+    elsewhere = evolve(SIGHT.pods[0], metadata=ObjectMeta(key("other"), "o"), node=NodeName("node-b"))
+    (found,) = explained(evolve(SIGHT, pods=(*SIGHT.pods, elsewhere)))
+    assert any("(cam-8120fe-0 held by pod default/cam-8120fe-pod on node node-a)" in line for line in found.evidence)
+
+
 def test_a_job_that_failed_is_not_tried_again() -> None:
     job = BrokerJob(key("cam-8120fe-1-job"), "j", key("cam-8120fe"), failed=True, finished=NOW - 9, reason="BackoffLimitExceeded")
     told = event("Job", "cam-8120fe-1-job", Reason.BROKER_FAILED, "too often")

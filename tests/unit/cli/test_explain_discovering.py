@@ -51,6 +51,17 @@ def test_each_kind_of_trouble_has_its_words(error: str, fault: Fault, title: str
     assert error in found.evidence[0]
 
 
+def test_trouble_of_one_node_is_a_problem_where_no_other_finds_anything() -> None:
+    first, second = explained(with_handler(evolve(EMPTY, candidates=1), failed("odd", Reason.DISCOVERY_FAILED)))
+    assert (first.fault, first.severity) == (Fault.DISCOVERY_FAILED, Severity.PROBLEM)
+    assert (second.fault, second.severity) == (Fault.NOTHING_FOUND, Severity.PROBLEM)
+
+
+def test_reports_on_a_former_configuration_of_the_name_do_not_count() -> None:
+    sight = Sample.overview(reports=(evolve(REPORT, configuration_uid="former"),), instances=(), broker_pods=())
+    assert [one.fault for one in explained(sight)] == [Fault.NOT_LOOKED_AT]
+
+
 def test_an_agent_of_an_older_version_gives_no_kinds() -> None:
     assert explained(with_handler(failed("odd")))[0].fault is Fault.DISCOVERY_FAILED
     assert explained(with_handler(failed("none", endpoint="")))[0].fault is Fault.HANDLER_MISSING
@@ -189,6 +200,8 @@ def test_nodes_that_are_away_and_agents_that_are_silent() -> None:
     assert lost.advice.startswith("Bring it back: kubectl describe node node-a; ")
     (unknown,) = explained(Sample.overview(nodes=()))
     assert unknown.title.startswith("Node node-a is lost: no node of this name is known any more; ")
+    both = explained(Sample.overview(reports=(evolve(REPORT, written_at=NOW - 400),), nodes=(away,)))
+    assert [one.fault for one in both] == [Fault.NODE_LOST], "that its agent is silent follows from it"
     (silent,) = explained(Sample.overview(reports=(evolve(REPORT, written_at=NOW - 400),)))
     assert (silent.fault, silent.severity) == (Fault.NODE_SILENT, Severity.WARNING)
     assert silent.title == "The agent on node node-a says nothing: its last report on default/cam came 7 min ago"

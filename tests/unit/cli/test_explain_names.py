@@ -133,6 +133,8 @@ def test_lists_and_foreign_text() -> None:
 def test_of_many_findings_that_are_alike_the_first_are_told() -> None:
     many = [Finding(Fault.SLOTS_HELD, Severity.PROBLEM, f"{number:03}", "b", ["c"]) for number in range(500)]
     other = Finding(Fault.NODE_LOST, Severity.PROBLEM, "n", "b")
+    note = Finding(Fault.INVALID, Severity.NOTE, "x", "b")
+    assert ordered((note, many[0], other)) == (other, many[0], note), "a problem before a note, whatever it is about"
     told = ordered((*many, other, *many))
     assert [one.title for one in told] == ["n", *(f"{number:03}" for number in range(10))]
     assert told[-1].evidence == ("c", "and 490 more like this")
