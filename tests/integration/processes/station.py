@@ -43,7 +43,7 @@ __all__ = [
 NODE = NodeName("node-a")
 KEY = ObjectKey("default", "broker")
 RESOURCE = ResourceName("akri.sh/cam-8120fe")
-LIMIT = 20.0
+LIMIT = 30.0
 
 
 @define

@@ -122,8 +122,8 @@ async def test_one_call_ends_all_brokers_of_a_folder_and_all_that_they_started(t
     assert marked(tmp_path) == []
 
 
-@pytest.mark.parametrize(("jump", "message"), [(86_400, "in 10 s"), (-86_400, "at once")])
-async def test_a_clock_that_jumped_lengthens_no_wait(tmp_path: Path, jump: float, message: str) -> None:
+@pytest.mark.parametrize("jump", [86_400, -86_400])
+async def test_a_clock_that_jumped_lengthens_no_wait(tmp_path: Path, jump: float) -> None:
     place = await new_station()
     async with running(place, tmp_path):
         await place.store.create_pod(KEY, spec(shell("exit 1"), restartPolicy="Always"))
@@ -133,9 +133,10 @@ async def test_a_clock_that_jumped_lengthens_no_wait(tmp_path: Path, jump: float
     os.utime(ended, (ended.stat().st_atime, ended.stat().st_mtime + jump))
     await place.store.change_pod(pod, lambda pod: evolve(pod, message=""))
     async with running(place, tmp_path):
-        pod = await place.until(lambda pod: pod is not None and pod.message != "")
+        # Back: counted from now. Forward: the next start is due, and fails as well.
+        wait = "in 10 s" if jump > 0 else "in 20 s"
+        pod = await place.until(lambda pod: pod is not None and pod.message.endswith(wait))
         assert pod is not None
-        assert pod.message.endswith(f"starts again {message}")
     await stop_all(tmp_path, 0)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from akri.platforms.local import supervised
-from akri.platforms.local.container_records import Alive, Ended, Lost, NeverStarted, ProcessIdentity
+from akri.platforms.local.container_records import Alive, Ended, Lost, NeverStarted, ProcessIdentity, parse_supervisor
 from akri.platforms.local.host_processes import boot_id, end_marked, send_signal
 from akri.platforms.local.logs import MAXIMUM_LOG, begin_log
 from akri.platforms.local.processes import Command
@@ -61,10 +61,10 @@ class Container:
         return state.started.process.pid
 
     def supervisor(self) -> int:
-        state = self.child.look()
-        assert isinstance(state, Alive)
-        assert state.supervisor is not None
-        return state.supervisor.pid
+        """The supervisor's process id, also when it has ended."""
+        process = parse_supervisor((self.child.folder / "supervisor").read_text(encoding="utf-8"))
+        assert process is not None
+        return process.pid
 
 
 @pytest.fixture(autouse=True)
