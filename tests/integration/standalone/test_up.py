@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,17 @@ def test_help_has_examples_and_exit_codes(command: str) -> None:
 def test_help_of_all_commands_does_not_load_what_up_needs() -> None:
     program = "import sys; from akri.cli.group import cli\ntry: cli(['--help'])\nexcept SystemExit: pass\nsys.exit('grpc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
+
+
+def test_a_store_of_a_later_release_is_refused_in_a_sentence_and_left_as_it_is() -> None:
+    with state() as it:
+        assert akri("up", "--state", it.path, "--node", "gateway", "--for", "1").returncode == 0
+        with closing(sqlite3.connect(it.path / "store.sqlite")) as store:
+            store.execute("UPDATE counter SET version = 99")
+            store.execute("PRAGMA user_version = 99")
+            store.commit()
+        result = akri("up", "--state", it.path, "--node", "gateway", "--for", "1")
+        assert result.returncode == 1
+        assert "99" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        assert list(it.path.glob("*damaged*")) == []
