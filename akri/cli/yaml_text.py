@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from akri.core.metadata import Json
@@ -73,9 +74,12 @@ def _text(head: str, text: str, deeper: str) -> Iterator[str]:
 
 
 def _scalar(value: Json) -> str:
-    if isinstance(value, str):
-        return value if _is_plain(value) else _quoted(value)
-    return json.dumps(value)
+    return _scalar_text(value) if isinstance(value, str) else json.dumps(value)
+
+
+@lru_cache(maxsize=1024)  # names of fields come again and again
+def _scalar_text(text: str) -> str:
+    return text if _is_plain(text) else _quoted(text)
 
 
 def _is_plain(text: str) -> bool:
