@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
 import signal
 import tempfile
@@ -35,6 +36,8 @@ from akri_standalone.wiring import Machine
 __all__ = ["Wanted", "run_node", "run_up", "wanted_node"]
 
 _TEMPORARY_GRACE: Final = 10.0
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What is written to a file may not fit on its disk: that ends nobody who works."""
 _OPEN_FILES: Final = 65536
 
 
@@ -209,11 +212,19 @@ async def _announce(machine: Machine) -> None:
 
 
 def _say(about: str, message: str) -> None:
-    click.echo(f"{click.style(about, bold=True)}  {message}")
+    _print(f"{click.style(about, bold=True)}  {message}")
 
 
 def _broker_line(pod: ObjectKey, _container: str, line: str) -> None:
-    click.echo(f"{click.style(f'{pod.name} | ', dim=True)}{line}")
+    _print(f"{click.style(f'{pod.name} | ', dim=True)}{line}")
+
+
+def _print(line: str) -> None:
+    try:
+        click.echo(line)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
 
 
 def wanted_node(name: str | None) -> NodeName:
