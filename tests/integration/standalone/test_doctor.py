@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.integration.standalone.programs import akri, state
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_machine_that_runs_is_well_and_one_that_was_killed_has_brokers_without_a_program() -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from tests.integration.standalone.programs import State, akri, state
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def running(it: State, count: int) -> None:
     it.until(lambda: len(it.brokers()) == count, f"{count} brokers run")
@@ -111,7 +113,6 @@ def test_e2_a_controller_that_is_killed_takes_nothing_from_other_nodes() -> None
         nothing_runs(it)
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_e2_programs_and_brokers_killed_at_random_moments(seed: int) -> None:
     """Every half a second somebody is killed, also in the middle of a start; whoever is missing is started again."""

@@ -13,6 +13,8 @@ from akri.cli.where import default_state
 from akri_standalone import commands
 from tests.integration.standalone.programs import PATIENCE, akri, state
 
+pytestmark = pytest.mark.timeout(300)
+
 UNITS = Path(__file__).parents[3] / "deploy" / "systemd"
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from tests.integration.standalone.programs import State, akri, state
 
+pytestmark = pytest.mark.timeout(300)
+
 GOOD = """\
 apiVersion: akri.sh/v0
 kind: Configuration
