@@ -15,12 +15,12 @@ if __name__ == "__main__":
     main(
         "store",
         [
-            Case("claim alone, median", f"{_IMPORT}\nprint(_store.percentile(_store.claims(2000), 50))", "ms", None, runs=5),
-            Case("claim alone, 99th of 100", f"{_IMPORT}\nprint(_store.percentile(_store.claims(2000), 99))", "ms", 10, runs=5),
-            Case("claim among 8 writers, median", f"{_IMPORT}\nprint(_store.percentile(_store.writers(1000), 50))", "ms", None, runs=5),
-            Case("claim among 8 writers, 99th of 100", f"{_IMPORT}\nprint(_store.percentile(_store.writers(1000), 99))", "ms", 50, runs=5),
-            Case("news to another process, 95th of 100", f"{_IMPORT}\nprint(_store.percentile(_store.news(200), 95))", "ms", 50, runs=5),
-            Case("opening with 1,000 Instances", f"{_IMPORT}\nprint(_store.opening(1000)[0])", "s", 0.3, runs=5),
+            Case("claim alone, median", f"{_IMPORT}\nprint(_store.percentile(_store.claims(2000), 50))", "ms", None, runs=3),
+            Case("claim alone, 99th of 100", f"{_IMPORT}\nprint(_store.percentile(_store.claims(2000), 99))", "ms", 10, runs=3),
+            Case("claim among 8 writers, median", f"{_IMPORT}\nprint(_store.percentile(_store.writers(400), 50))", "ms", None, runs=3),
+            Case("claim among 8 writers, 99th of 100", f"{_IMPORT}\nprint(_store.percentile(_store.writers(400), 99))", "ms", 50, runs=3),
+            Case("news to another process, 95th of 100", f"{_IMPORT}\nprint(_store.percentile(_store.news(200), 95))", "ms", 50, runs=3),
+            Case("opening with 1,000 Instances", f"{_IMPORT}\nprint(_store.opening(1000)[0])", "s", 0.3, runs=3),
             Case("opening with 10,000 Instances", f"{_IMPORT}\nprint(_store.opening(10000)[0])", "s", None, runs=3),
             Case("memory of 1,000 Instances", f"{_IMPORT}\nprint(_store.opening(1000)[1])", "MiB", None, runs=3),
             Case("memory of 10,000 Instances", f"{_IMPORT}\nprint(_store.opening(10000)[1])", "MiB", None, runs=3),

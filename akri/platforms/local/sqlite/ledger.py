@@ -148,7 +148,7 @@ class Ledger:
     def _follow(self, keys: Iterable[ObjectKey]) -> None:
         for key in keys:
             entry = self._sheets.configurations.get(key)
-            self._applied.follow(key, None if entry is None else entry.value)
+            self._applied.follow(key, None if entry is None else entry.value, self._known)
 
     def _first_look(self, tells: list[Tell], file: StoreFile) -> None:
         file.check()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self, TypeVar, cast
 from urllib.parse import quote
@@ -39,15 +40,18 @@ class Applied:
         self._folder = folder
         self._written: dict[ObjectKey, ConfigurationObservation] = {}
 
-    def follow(self, key: ObjectKey, stored: ConfigurationObservation | None) -> None:
-        """Make the file of a Configuration what is stored, None if it was deleted; where the disk does not take it, it is `behind`."""
+    def follow(self, key: ObjectKey, stored: ConfigurationObservation | None, revision: int) -> None:
+        """Make the file of a Configuration what is stored, None if it was deleted; where the disk does not take it, it is `behind`.
+
+        revision: up to which this process knows the store. A file that another process wrote of a later one stays.
+        """
+        if stored is None:
+            self._written.pop(key, None)
         try:
-            if stored is None:
-                self._written.pop(key, None)
-                self._path(key).unlink(missing_ok=True)
-            elif self._says_more(stored):
-                self._write(stored)
-                self._written[key] = stored
+            if stored is None or self._says_more(stored):
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with _locked(self._folder):
+                    self._replace(self._path(key), stored, revision)
         except OSError as error:
             if key not in self.behind:
                 _LOG.warning("a Configuration is not kept beside the store name=%s error=%s", key, error)
@@ -64,23 +68,34 @@ class Applied:
             or type(stored) is not type(written)
         )
 
-    def _write(self, stored: ConfigurationObservation) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(documents.CONFIGURATION.write(stored), file, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path(stored.key))
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+    def _replace(self, path: Path, stored: ConfigurationObservation | None, revision: int) -> None:
+        if max((_revision(document) for _, document in _documents([path] if path.exists() else [])), default=0) > revision:
+            return
+        if stored is None:
+            path.unlink(missing_ok=True)
+            return
+        new = self._folder / ".new"
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(documents.CONFIGURATION.write(stored), file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        self._written[stored.key] = stored
 
     def _path(self, key: ObjectKey) -> Path:
         namespace = quote(key.namespace, safe="").replace(".", "%2E")
         return self._folder / f"{namespace}.{quote(key.name, safe='')}.yaml"
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @frozen

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from akri.core.errors import OutcomeUnknownError, StateError
 from akri.core.ids import NodeName, ObjectKey
@@ -17,6 +18,7 @@ from akri.core.reports import ConfigurationStatus
 from akri.core.usage import HeldByNode
 from akri.platforms.local import documents
 from akri.platforms.local.sqlite.file import VERSION
+from akri.platforms.local.sqlite.records import Applied
 from akri.platforms.local.sqlite.restoring import LEAP
 from akri.ports import Done
 from tests.contract.driver import A, configuration, done, instance_of, slot
@@ -144,7 +146,8 @@ async def test_a_file_that_is_deleted_under_running_processes_is_built_anew_once
         instance = await with_instance(one)
         for message in ("first", "second"):
             one.emit(event(message))
-        await two.catch_up()
+        await one.catch_up()
+        await two.catch_up()  # whoever builds it anew knows all
         delete(tmp_path)
         claimed = done(await one.node(A).claim(INSTANCE, slot(instance), HeldByNode(A)))
         assert claimed.metadata.revision > LEAP
@@ -214,6 +217,20 @@ async def test_configurations_are_kept_beside_the_store(tmp_path: Path) -> None:
     path.write_bytes(left)
     async with opened(tmp_path) as store:
         assert (store.configurations, list(folder.iterdir())) == ((), [])
+
+
+def test_a_file_that_another_process_wrote_later_stays(tmp_path: Path) -> None:
+    one, two = Applied(tmp_path), Applied(tmp_path)
+    early = configuration(capacity=1)
+    late = configuration(capacity=2)
+    stored = [evolve(value, metadata=evolve(value.metadata, uid="uid", revision=revision)) for value, revision in ((early, 10), (late, 12))]
+    two.follow(KEY, stored[1], 12)
+    one.follow(KEY, stored[0], 10)
+    one.follow(KEY, None, 11)
+    [path] = tmp_path.glob("*.yaml")
+    assert documents.CONFIGURATION.read(json.loads(path.read_text(encoding="utf-8"))) == stored[1]
+    one.follow(KEY, None, 13)
+    assert list(tmp_path.glob("*.yaml")) == []
 
 
 async def test_node_names_and_rings_need_no_short_path(tmp_path: Path) -> None:
