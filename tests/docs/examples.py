@@ -12,9 +12,11 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["COVERED", "ROOT", "Example", "examples", "pages", "run_command", "run_page"]
+__all__ = ["COVERED", "ROOT", "STORIES", "Example", "commands", "examples", "pages", "run_command", "run_page"]
 
 ROOT: Final = Path(__file__).parents[2]
+STORIES: Final = (ROOT / "docs" / "tutorial.md",)
+"""Pages whose examples need a machine of their own: test_tutorial.py."""
 COVERED: Final[Mapping[str, tuple[str, str]]] = {
     "./dev demo": ("tests/integration/standalone/test_demo.py", "samples/demo.py"),
     "./dev test": (".ci/run", "./dev test"),
@@ -56,8 +58,8 @@ class Example:
 
 
 def pages() -> list[Path]:
-    """Every page that people read."""
-    return [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+    """Every page that people read, but for those that are one story."""
+    return [page for page in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))) if page not in STORIES]
 
 
 def examples(page: Path) -> list[Example]:
@@ -144,15 +146,15 @@ def _run_python(example: Example, folder: Path, environment: Mapping[str, str], 
 
 
 def _run_console(example: Example, folder: Path) -> None:
-    for command, code, expected in _commands(example):
+    for command, code, expected in commands(example):
         done = run_command(["sh", "-c", command], folder)
         assert done.returncode == code, f"{example}: {command}\n{done.stdout}"
         pattern = ".*".join(re.escape(part) for part in expected.split(_ANYTHING))
         assert re.fullmatch(pattern, done.stdout, re.DOTALL), f"{example}: {command} printed\n{done.stdout}"
 
 
-def _commands(example: Example) -> Iterator[tuple[str, int, str]]:
-    """Commands of a console with the exit codes and the words that they should end with."""
+def commands(example: Example) -> Iterator[tuple[str, int, str]]:
+    """Give the commands of a console with the exit codes and the words that they should end with."""
     for part in f"\n{example.body}".split(f"\n{_PROMPT}")[1:]:
         command, _, expected = part.partition("\n")
         code = _EXIT.search(command)
