@@ -67,9 +67,10 @@ async def test_an_overview_follows_what_happens() -> None:
 
     async def shown(names: set[str]) -> Overview:
         async with asyncio.timeout(30):
-            while {one.key.name for one in (last := await seen.get()).configurations} != names:
-                pass
-            return last
+            while True:
+                last = await seen.get()
+                if {one.key.name for one in last.configurations} == names:
+                    return last
 
     assert evolve(await shown({"echo", "cameras"}), events=()) == evolve(await look(scene.user), events=())
     await scene.user.apply(read_configuration(configuration_document("new")))
