@@ -63,7 +63,7 @@ def as_list(documents: Iterable[JsonObject]) -> JsonObject:
 def as_json(value: Json, *, lines: bool = True) -> str:
     """Print as JSON, over many lines or in one. What is not printable is escaped, so a terminal is safe."""
     text = json.dumps(value, indent=2 if lines else None, ensure_ascii=False)
-    return text if text.isascii() else "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
+    return text if text.isascii() else "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def as_yaml(value: Json) -> str:
