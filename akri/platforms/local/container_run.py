@@ -126,9 +126,9 @@ class ContainerRun:
         try:
             state = await self.child.wait()
         finally:
+            # Without a wait in between, which another cancellation could end: the file is closed in any case.
             if listener is not None:
                 listener.cancel()
-                await asyncio.wait({listener})
             self._close_tail()
         await self.child.clean_up()
         return self._account(state)

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,9 +49,9 @@ async def containerd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
     reason = _lacks()
     if reason:
         pytest.skip(reason)
-    folder = tmp_path / "containerd"
+    folder = Path(tempfile.mkdtemp(prefix="akri-"))  # short: sockets lie in it
     images = folder / "images"
-    images.mkdir(parents=True)
+    images.mkdir()
     (folder / "config.toml").write_text(CONFIGURATION.format(folder=folder), encoding="utf-8")
     monkeypatch.setenv("AKRI_CONTAINER_RUNTIME", "containerd")
     monkeypatch.setenv("CONTAINERD_ADDRESS", str(folder / "containerd.sock"))
@@ -63,8 +65,10 @@ async def containerd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
         yield tmp_path / "state"
     finally:
         await stop_all(tmp_path / "state", 0)
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
+        shutil.rmtree(folder)
 
 
 def _ctr(*arguments: str) -> subprocess.CompletedProcess[str]:

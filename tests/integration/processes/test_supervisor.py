@@ -67,13 +67,6 @@ class Container:
         return process.pid
 
 
-@pytest.fixture(autouse=True)
-def nothing_stays(tmp_path: Path) -> Generator[None]:
-    """End what a test that fails leaves behind."""
-    yield
-    end_marked(tmp_path)
-
-
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_output_exit_codes_and_signals_are_recorded_under_every_shell(tmp_path: Path, shell: str) -> None:
     assert shutil.which(shell.split(maxsplit=1)[0])
