@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from akri.core.ids import ObjectKey
+from akri.core.instance import Instance
 from akri.platforms.local.documents import CONFIGURATION
 from akri.platforms.local.identity import Identities
 from akri.platforms.local.kinds import Collections
@@ -17,7 +18,7 @@ from akri.platforms.local.sqlite.file import KEPT_TOMBSTONES, DamagedError, Stor
 from akri.platforms.local.sqlite.former import read_former
 from akri.platforms.local.sqlite.keeper import Keeper
 from akri.platforms.local.sqlite.records import Applied, Papers
-from akri.platforms.local.sqlite.restoring import restore
+from akri.platforms.local.sqlite.restoring import hold, restore
 from akri.platforms.local.sqlite.sheets import Sheets, Tell
 from akri.platforms.local.tables import Tables
 from akri.ports import Clock
@@ -47,6 +48,7 @@ class Ledger:
         self._opened: tuple[int, int] | None = None
         self._known = -1
         self._newest = 0
+        self._former: tuple[Instance, ...] = ()
         self._commits = -1
 
     def open(self, tells: list[Tell]) -> None:
@@ -103,6 +105,7 @@ class Ledger:
         if self._file is not None and self._opened == present:
             return self._file
         self._shut()
+        self._former = self._former or tuple(entry.value for entry in self._sheets.instances.entries())
         self._opened, self._known, self._commits = present, -1, -1
         self._file = self._keeper.open()
         return self._file
@@ -159,6 +162,7 @@ class Ledger:
         with file.transaction(durable=durable):
             self._read(tells, file)
             try:
+                hold(self._tables, self._former)
                 result = step(self._tables)
                 if journal:
                     for change in journal:
@@ -168,6 +172,7 @@ class Ledger:
                 self._undo()
                 raise
         changed = bool(journal)
+        self._former = ()
         if changed:
             self._known = self._newest = self._identities.last
         else:

@@ -20,7 +20,7 @@ from akri.platforms.local.shelf import Entry, Rows
 from akri.platforms.local.tables import Tables
 from akri.ports import ConfigurationObservation
 
-__all__ = ["LEAP", "Records", "newest_revision", "restore"]
+__all__ = ["LEAP", "Records", "hold", "newest_revision", "restore"]
 
 LEAP: Final = 2**32
 """So far beyond every revision that is known begin those of a store that was restored: nobody has seen a later one."""
@@ -58,6 +58,14 @@ def restore(tables: Tables, records: Records, known: int) -> None:
         _put_node(tables, pod)
     for metadata in _all_metadata(lost):
         tables.collect_if_orphan(metadata.key.namespace, metadata.owners)
+
+
+def hold(tables: Tables, instances: Iterable[Instance]) -> None:
+    """Hold what is held in these earlier states and free in what is stored: whoever built the store anew may not have known."""
+    for instance in instances:
+        stored = tables.instance(instance.key)
+        if stored is not None and stored.metadata.uid == instance.metadata.uid and _with_usage(stored, instance.device_usage) != stored:
+            _put_instance(tables, instance)
 
 
 def _newer(records: Records, known: int) -> Records:

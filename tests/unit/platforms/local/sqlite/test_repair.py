@@ -21,6 +21,7 @@ from akri.platforms.local.sqlite.file import VERSION
 from akri.platforms.local.sqlite.records import Applied
 from akri.platforms.local.sqlite.restoring import LEAP
 from akri.ports import Done
+from akri.testing.clock import VirtualClock
 from tests.contract.driver import A, configuration, done, instance_of, slot
 from tests.unit.platforms.local.sqlite.stores import (
     INSTANCE,
@@ -159,6 +160,20 @@ async def test_a_file_that_is_deleted_under_running_processes_is_built_anew_once
         assert set_aside(tmp_path) == []
     async with opened(tmp_path) as again:
         assert again.instances == (second,)
+
+
+async def test_a_claim_that_whoever_built_it_anew_did_not_know_is_held_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as one, opened(tmp_path, VirtualClock()) as two:
+        instance = await with_instance(one)
+        await two.catch_up()
+        for path in (tmp_path / "notify").iterdir():
+            path.unlink()
+        done(await one.node(A).claim(INSTANCE, slot(instance), HeldByNode(A)))
+        delete(tmp_path)
+        done(await two.node(A).claim(INSTANCE, slot(instance, 1), HeldByNode(A)))
+        last = done(await one.node(A).claim(INSTANCE, slot(instance, 2), HeldByNode(A)))
+        assert set(last.device_usage.values()) == {A}
+        assert await two.node(A).read_instance(INSTANCE) == last
 
 
 async def test_damage_that_a_newcomer_finds_is_put_right_for_all(tmp_path: Path) -> None:
