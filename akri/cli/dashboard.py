@@ -130,7 +130,7 @@ def _devices(overview: Overview, now: float, gauge: bool) -> Iterator[Row]:  # n
     every: list[BrokerPod | BrokerJob] = [*overview.broker_pods, *overview.broker_jobs]
     for broker in every:
         brokers.setdefault(broker.instance, []).append(about_broker(broker))
-    for one in sorted(overview.instances, key=lambda instance: instance.key):
+    for one in sorted(overview.instances, key=lambda instance: (instance.key.namespace, instance.key.name)):
         own = brokers.get(one.key, [])
         worst = next((state for state in own if state.style is Style.BAD), None)
         yield (
@@ -154,7 +154,7 @@ def _slots(instance: Instance, *, gauge: bool) -> Cell:
 
 def _brokers(overview: Overview, now: float) -> Iterator[Row]:
     every: list[BrokerPod | BrokerJob] = [*overview.broker_pods, *overview.broker_jobs]
-    for one in sorted(every, key=lambda broker: (about_broker(broker).style is not Style.BAD, broker.key)):
+    for one in sorted(every, key=lambda broker: (about_broker(broker).style is not Style.BAD, broker.key.namespace, broker.key.name)):
         node = one.node if isinstance(one, BrokerPod) else ""
         yield (
             cell(one.key.name, Style.NAME),

@@ -71,7 +71,7 @@ class Thing:
 
 def things(kind: Kind, overview: Overview) -> tuple[Thing, ...]:
     """Give the rows of a kind in the order of namespace and name."""
-    return tuple(sorted(_ROWS[kind](overview), key=lambda thing: thing.key))
+    return tuple(sorted(_ROWS[kind](overview), key=lambda thing: (thing.key.namespace, thing.key.name)))  # keys compare slowly
 
 
 def held(instance: Instance) -> str:
@@ -143,12 +143,13 @@ def _message(configuration: ConfigurationObservation, status: ConfigurationStatu
 def _instances(overview: Overview) -> Iterator[Thing]:
     brokers = Counter(broker.instance for broker in _brokers_of(overview))
     for one in overview.instances:
-        style = Style.WAITING if held(one).split("/")[0] == str(one.capacity) else Style.PLAIN
+        taken = held(one)
+        style = Style.WAITING if taken == f"{one.capacity}/{one.capacity}" else Style.PLAIN
         cells = (
             cell(one.configuration),
-            cell(str(one.shared).lower()),
+            cell("true" if one.shared else "false"),
             cell(_nodes(one)),
-            cell(held(one), style),
+            cell(taken, style),
             cell(brokers[one.key]),
         )
         yield Thing(Kind.INSTANCES, one.key, one, cells, (cell(one.cdi_name), cell(one.device_id or "")), one.metadata.created)
