@@ -137,6 +137,13 @@ async def _list_users(clock: VirtualClock, listed: Mapping[ResourceName, Mapping
     return Listing(clock.now(), {name: dict(used) for name, used in listed.items()})
 
 
+def _made(source: ScriptedSource) -> HandlerFactory:
+    def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
+        return source
+
+    return make
+
+
 @asynccontextmanager
 async def agent_world(
     *devices: Device,
@@ -167,14 +174,11 @@ async def agent_world(
     plugins = plugins or Plugins()
     listed = {} if users is None else users
 
-    def make(clock: Clock, poll_interval: float | None = None) -> Handler:  # noqa: ARG001 - as every factory of a handler
-        return source
-
     agent = Agent(
         NODE,
         faulty,
         clock,
-        {HANDLER: make, **(handlers or {})},
+        {HANDLER: _made(source), **(handlers or {})},
         plugins,
         list_pods or partial(_list_users, clock, listed),
         watch_pods=watch_pods,
