@@ -147,7 +147,7 @@ async def test_e3_a_handler_that_registers_once_in_its_life_is_asked_after_a_res
             await it.node("b")
             await _unchanged(who, before, 1)
             it.answer("own", *(f"next-{one}" for one in range(number + 1)))
-            await it.until(lambda number=number: len(it.store.instances) == 3 + number, "it was asked again")  # type: ignore[misc]
+            await it.until(lambda number=number: len(it.usages()) == len(it.brokers()) == 3 + number, "it was asked again")  # type: ignore[misc]
             before = who()
 
 
