@@ -12,7 +12,7 @@ from attrs import field, frozen
 from akri.cli.cells import Cell, Style
 from akri.cli.documents import api_name, as_json, as_list, as_yaml, document
 from akri.cli.kinds import Chosen, Kind
-from akri.cli.listing import COLUMNS, NEEDS, WIDE, Thing, things
+from akri.cli.listing import COLUMNS, NEEDS, WIDE, Thing, bare_things, things
 from akri.cli.overview import Overview, look
 from akri.cli.tables import Screen, Table
 from akri.cli.text import harmless
@@ -66,7 +66,8 @@ class Asked:
 async def shown(platform: UserPlatform, asked: Asked) -> int:
     """Print what there is; answer the exit code."""
     overview = await look(platform, asked.needs)
-    found = {kind: [thing for thing in things(kind, overview) if asked.wants(thing)] for kind in asked.kinds}
+    listed = things if asked.output in {"table", "wide"} else bare_things
+    found = {kind: [thing for thing in listed(kind, overview) if asked.wants(thing)] for kind in asked.kinds}
     missing = list(_missing(asked, found))
     every = [thing for kind in asked.kinds for thing in found[kind]]
     match asked.output:

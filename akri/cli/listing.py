@@ -19,7 +19,7 @@ from akri.core.reports import ConfigurationStatus, DiscoveryReport, Reason
 from akri.ports import ConfigurationObservation
 from akri.scheduling.model import BrokerJob, BrokerPod, NodeState, Phase
 
-__all__ = ["COLUMNS", "NEEDS", "WIDE", "Source", "Thing", "about_broker", "about_configuration", "held", "things"]
+__all__ = ["COLUMNS", "NEEDS", "WIDE", "Source", "Thing", "about_broker", "about_configuration", "bare_things", "held", "things"]
 
 COLUMNS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.CONFIGURATIONS: ("NAME", "HANDLER", "CAPACITY", "INSTANCES", "NODES", "BROKERS", "STATUS", "AGE"),
@@ -71,7 +71,25 @@ class Thing:
 
 def things(kind: Kind, overview: Overview) -> tuple[Thing, ...]:
     """Give the rows of a kind in the order of namespace and name."""
-    return tuple(sorted(_ROWS[kind](overview), key=lambda thing: (thing.key.namespace, thing.key.name)))  # keys compare slowly
+    return tuple(sorted(_ROWS[kind](overview), key=_order))
+
+
+def bare_things(kind: Kind, overview: Overview) -> tuple[Thing, ...]:
+    """Give the same without cells, for documents."""
+    sources: Mapping[Kind, Iterable[Source]] = {
+        Kind.CONFIGURATIONS: overview.configurations,
+        Kind.INSTANCES: overview.instances,
+        Kind.BROKERS: _brokers_of(overview),
+        Kind.REPORTS: overview.reports,
+        Kind.NODES: overview.nodes,
+    }
+    found = (Thing(kind, ObjectKey("", one.name) if isinstance(one, NodeState) else one.key, one, (), (), 0.0) for one in sources[kind])
+    return tuple(sorted(found, key=_order))
+
+
+def _order(thing: Thing) -> tuple[str, str]:
+    """Sort like keys, which compare slowly."""
+    return thing.key.namespace, thing.key.name
 
 
 def held(instance: Instance) -> str:
