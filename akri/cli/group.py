@@ -36,6 +36,7 @@ _NAMES: Final = (
     "describe",
     "discover",
     "doctor",
+    "down",
     "edit",
     "env",
     "explain",

@@ -16,7 +16,7 @@ from akri.cli.where import state_option
 if TYPE_CHECKING:
     from akri_standalone.main import Wanted
 
-__all__ = ["down", "node", "up"]
+__all__ = ["node", "up"]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -36,14 +36,6 @@ Examples:
 
 \b
 Exit codes: 0 ended as asked, 1 something failed, 2 wrong usage.
-"""
-_DOWN: Final = """\b
-Examples:
-  akri down
-  akri down --state /srv/akri --grace 2
-
-\b
-Exit codes: 0 nothing runs any more, 1 something could not be ended, 2 wrong usage.
 """
 
 
@@ -100,19 +92,6 @@ def node(context: click.Context, *, name: str, state: Path, seconds: float | Non
     from akri_standalone.main import run_node  # noqa: PLC0415 - as above
 
     run_node(_wanted(context, name, state, seconds))
-
-
-@click.command(epilog=_DOWN)
-@state_option
-@click.option("--grace", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Seconds that brokers have to end.")
-def down(state: Path, grace: float) -> None:
-    """End everything that runs on a state folder: 'akri up', all nodes and all brokers.
-
-    What was applied and found stays there; 'akri up' begins with it.
-    """
-    from akri_standalone.ending import run_down  # noqa: PLC0415 - as above
-
-    run_down(state, grace)
 
 
 def _wanted(context: click.Context, node: str | None, state: Path | None, seconds: float | None) -> Wanted:

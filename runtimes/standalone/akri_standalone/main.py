@@ -25,7 +25,7 @@ from akri.core.configuration import Configuration
 from akri.core.ids import NodeName, ObjectKey
 from akri.discovery.embedded import HANDLER_NAMES, embedded_handlers
 from akri.platforms.local.folder import StateFolder
-from akri.platforms.local.locks import Lock, LockHeldError
+from akri.platforms.local.locks import Lock, LockHeldError, holder
 from akri.platforms.local.memory import MemoryStore
 from akri.platforms.local.sqlite.store import SqliteStore
 from akri.platforms.local.stopping import stop_all
@@ -175,6 +175,17 @@ def _begin(settings: Settings, wanted: Wanted, store: LocalStore, given: int) ->
         _say("akri", f"known from before: {known}, {_count(len(mine), 'broker')} on this node")
     elif settings.controlling and not store.configurations and not given:
         _say("akri", f"there is no Configuration yet: apply one with 'akri apply -f FILE{wanted.hint}'")
+    if settings.controlling:
+        _tell_abandoned(settings, wanted, store)
+
+
+def _tell_abandoned(settings: Settings, wanted: Wanted, store: LocalStore) -> None:
+    """Name nodes that have brokers and no program, for one that was renamed: after their grace others get their slots."""
+    having = {pod.node for pod in store.pods if pod.bound and not pod.phase.terminal} - {settings.node}
+    for name in sorted(having):
+        if holder(settings.state.node(name).lock) is None:
+            again, ends = f"'akri node --name {name}{wanted.hint}' takes them up", f"'akri down{wanted.hint}' ends all"
+            _say("akri", f"node {name} has brokers and does not run: {again}, {ends}")
 
 
 def _end(settings: Settings, wanted: Wanted, store: LocalStore) -> None:

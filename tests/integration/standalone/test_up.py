@@ -246,3 +246,13 @@ def test_a_store_of_a_later_release_is_refused_in_a_sentence_and_left_as_it_is()
         assert "99" in result.stderr
         assert len(result.stderr.splitlines()) == 1
         assert list(it.path.glob("*damaged*")) == []
+
+
+def test_a_machine_that_was_renamed_is_told_of_the_brokers_under_its_former_name() -> None:
+    with state() as it:
+        program = it.start("up", "-f", it.configuration(), "--node", "former")
+        it.until(lambda: len(it.brokers()) == 2, "two brokers run")
+        assert it.end(program) == 0
+        result = akri("up", "--state", it.path, "--node", "renamed", "--for", "1")
+        assert result.returncode == 0
+        assert f"node former has brokers and does not run: 'akri node --name former --state {it.path}' takes them up" in result.stdout
