@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -22,55 +22,67 @@ _NUMBER: Final = re.compile(r"[-+.0-9]", re.ASCII)
 
 def yaml_text(value: Json) -> str:
     """Print a value as a YAML document."""
-    return "\n".join(_lines(value, "")) + "\n"
+    out: list[str] = []
+    _write(value, "", out)
+    return "\n".join(out) + "\n"
 
 
-def _lines(value: Json, indent: str) -> Iterator[str]:
+def _write(value: Json, indent: str, out: list[str]) -> None:
     match value:
         case Mapping() if value:
+            deeper = f"{indent}  "
             for name, item in value.items():
-                yield from _entry(f"{indent}{_scalar(name)}:", item, f"{indent}  ", is_list_aligned=True)
+                _entry(f"{indent}{_scalar_text(name)}:", item, deeper, indent, out)
         case str() | None | bool() | int() | float():
-            yield f"{indent}{_scalar(value)}"
+            out.append(f"{indent}{_scalar(value)}")
         case Sequence() if value:
             for item in value:
-                yield from _item(item, indent)
+                _item(item, indent, out)
         case _:
-            yield f"{indent}{'{}' if isinstance(value, Mapping) else '[]'}"
+            out.append(f"{indent}{'{}' if isinstance(value, Mapping) else '[]'}")
 
 
-def _entry(head: str, item: Json, deeper: str, *, is_list_aligned: bool) -> Iterator[str]:
-    if isinstance(item, str):
-        yield from _text(head, item, deeper)
-    elif isinstance(item, Mapping) and item:
-        yield head
-        yield from _lines(item, deeper)
-    elif isinstance(item, Sequence) and item:
-        yield head
-        yield from _lines(item, deeper[:-2] if is_list_aligned else deeper)
-    else:
-        yield f"{head} {next(iter(_lines(item, '')))}"
+def _entry(head: str, item: Json, deeper: str, lists: str, out: list[str]) -> None:
+    """Write what stands behind a name or a dash; `lists` is the indent of a list below it."""
+    match item:
+        case str():
+            _text(head, item, deeper, out)
+        case Mapping() if item:
+            out.append(head)
+            _write(item, deeper, out)
+        case Mapping():
+            out.append(f"{head} {{}}")
+        case None | bool() | int() | float():
+            out.append(f"{head} {_scalar(item)}")
+        case Sequence() if item:
+            out.append(head)
+            _write(item, lists, out)
+        case _:
+            out.append(f"{head} []")
 
 
-def _item(item: Json, indent: str) -> Iterator[str]:
+def _item(item: Json, indent: str, out: list[str]) -> None:
+    deeper = f"{indent}  "
     if isinstance(item, Mapping) and item:
-        first, *rest = _lines(item, f"{indent}  ")
-        yield f"{indent}- {first[len(indent) + 2 :]}"
-        yield from rest
+        first = len(out)
+        _write(item, deeper, out)
+        out[first] = f"{indent}- {out[first][len(deeper) :]}"
     else:
-        yield from _entry(f"{indent}-", item, f"{indent}  ", is_list_aligned=False)
+        _entry(f"{indent}-", item, deeper, deeper, out)
 
 
-def _text(head: str, text: str, deeper: str) -> Iterator[str]:
+def _text(head: str, text: str, deeper: str, out: list[str]) -> None:
     """Print a text of several lines as a block, if it can stand there as it is."""
-    body = text.removesuffix("\n")
-    lines = body.split("\n")
-    plain = all(line.isprintable() and line == line.rstrip() for line in lines)
-    if len(lines) > 1 and plain and lines[0] and lines[-1] and not lines[0].startswith(" "):
-        yield f"{head} |" if text.endswith("\n") else f"{head} |-"
-        yield from (f"{deeper}{line}" if line else "" for line in lines)
+    if "\n" in text and _is_block(lines := text.removesuffix("\n").split("\n")):
+        out.append(f"{head} |" if text.endswith("\n") else f"{head} |-")
+        out += [f"{deeper}{line}" if line else "" for line in lines]
     else:
-        yield f"{head} {_scalar(text)}"
+        out.append(f"{head} {_scalar_text(text)}")
+
+
+def _is_block(lines: list[str]) -> bool:
+    plain = all(line.isprintable() and line == line.rstrip() for line in lines)
+    return len(lines) > 1 and plain and bool(lines[0] and lines[-1]) and not lines[0].startswith(" ")
 
 
 def _scalar(value: Json) -> str:
