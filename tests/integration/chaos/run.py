@@ -9,11 +9,12 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
@@ -315,6 +316,13 @@ def _sleeps(pid: int, number: int) -> bool:
     return False
 
 
+async def _until_asked_to_end(run: Coroutine[object, object, History]) -> History:
+    """Run, and leave nothing behind either when this is asked to end."""
+    task = asyncio.ensure_future(run)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run and judge; return the exit code."""
     parser = argparse.ArgumentParser(
@@ -329,7 +337,7 @@ def main(arguments: Sequence[str]) -> int:
     become_subreaper()
     folder = Path(tempfile.mkdtemp(prefix="akri-"))
     chaos = Chaos(folder, wanted.seed)
-    history = asyncio.run(chaos.run(wanted.seconds, wanted.rest))
+    history = asyncio.run(_until_asked_to_end(chaos.run(wanted.seconds, wanted.rest)))
     faults = judge(history, kinds=KINDS if wanted.seconds >= 60 else ())
     chaos.say(f"killed: {', '.join(f'{count} {kind}' for kind, count in sorted(history.kills.items()))}")
     chaos.say(
