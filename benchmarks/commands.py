@@ -1,5 +1,6 @@
 """What the commands cost over a store of 1,000 Instances: people should have their answers within 0.3 s.
 
+All 1,000 as documents, 34,000 lines for other programs to read, may take a little longer.
 Processor time of the whole process, from its start to its end: on a machine with nothing else to do that is how long it takes. The
 cases without an aim measure that time itself, which other programs lengthen.
 """
@@ -28,6 +29,7 @@ BROKERS: Final = 100
 CAPACITY: Final = 3
 NODE: Final = NodeName("gateway")
 AIM: Final = 300
+AIM_OF_DOCUMENTS: Final = 400
 COMMANDS: Final = (
     "--help",
     "get --help",
@@ -103,12 +105,17 @@ def cases(folder: str) -> list[Case]:
     """One for each command, and the times on the clock of two of them."""
     spent = "spent.ru_utime + spent.ru_stime"
     made = [
-        Case(f"akri {words.split(' -f')[0]}", _program(words, folder, spent), unit="ms", aim=AIM, scale=1000, runs=10) for words in COMMANDS
+        Case(f"akri {words.split(' -f')[0]}", _program(words, folder, spent), unit="ms", aim=_aim(words), scale=1000, runs=10)
+        for words in COMMANDS
     ]
     timed = [
         Case(f"akri {words}, on the clock", _program(words, folder, "wall"), "ms", None, 1000, 10) for words in ("get akric", "get akrii")
     ]
     return made + timed
+
+
+def _aim(words: str) -> int:
+    return AIM_OF_DOCUMENTS if words.endswith(("-o json", "-o yaml")) else AIM
 
 
 def _program(words: str, folder: str, what: str) -> str:
