@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -144,6 +144,13 @@ def _made(source: ScriptedSource) -> HandlerFactory:
     return make
 
 
+def _source(devices: Iterable[Device], *, shared: bool, answering: bool) -> ScriptedSource:
+    source = ScriptedSource(HANDLER, shared=shared)
+    if answering:
+        source.show(*devices)
+    return source
+
+
 @asynccontextmanager
 async def agent_world(
     *devices: Device,
@@ -166,14 +173,11 @@ async def agent_world(
     """
     clock = clock or VirtualClock()
     store = store or MemoryStore(clock)
-    source = ScriptedSource(HANDLER, shared=shared)
-    if answering:
-        source.show(*devices)
+    source = _source(devices, shared=shared, answering=answering)
     orders = Orders()
     faulty = FaultyNodePlatform(platform or store.node(NODE), orders, clock)
     plugins = plugins or Plugins()
     listed = {} if users is None else users
-
     agent = Agent(
         NODE,
         faulty,

@@ -92,8 +92,8 @@ def test_the_folder_comes_from_the_option_then_the_environment_then_the_user(tmp
     monkeypatch.setenv("XDG_STATE_HOME", "/x/state")
     assert default_state() == Path("/x/state/akri")
     monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", "/home/ann")
-    assert default_state() == Path("/home/ann/.local/state/akri")
+    monkeypatch.setenv("HOME", "/x/home")
+    assert default_state() == Path("/x/home/.local/state/akri")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_state() == Path("/var/lib/akri/local")
 
