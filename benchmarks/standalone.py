@@ -14,7 +14,7 @@ from benchmarks._harness import Case, main
 
 __all__ = ["RUNS"]
 
-RUNS: Final = 5
+RUNS: Final = 3
 
 
 def _case(name: str, call: str, unit: str, aim: float | None, scale: float = 1.0) -> Case:
