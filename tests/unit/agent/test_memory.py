@@ -184,7 +184,7 @@ async def test_a_device_that_never_rests_is_written_once_a_second(tmp_path: Path
 
     memory = Memory(tmp_path, clock)
     async with _remembering(memory, known):
-        await _until(lambda: clock.sleeping > 1)
+        await _until(lambda: clock.sleeping == 3)  # each file waits: two for news, that of devices for its second to pass
         assert looks == 1
         for _ in range(9):
             count += 1
@@ -200,7 +200,7 @@ async def test_what_was_not_written_yet_is_written_at_the_end(tmp_path: Path) ->
     clock, devices = VirtualClock(), [device("foo0")]
     memory = Memory(tmp_path, clock)
     async with _remembering(memory, lambda: _known(*devices)):
-        await _until(lambda: clock.sleeping > 1)
+        await _until(lambda: clock.sleeping == 3)  # each file waits: two for news, that of devices for its second to pass
         devices.append(device("foo1"))
         memory.look_again()
     assert _devices(tmp_path) == ["foo0", "foo1"]
