@@ -138,7 +138,7 @@ async def test_d2_reports_say_who_was_asked_when_and_by_which_rule_devices_were_
 @pytest.mark.skipif(bool(_REFUSED), reason=_REFUSED)
 @pytest.mark.parametrize("remote", [False, True])
 async def test_d3_a_plugged_device_becomes_an_instance_in_a_moment_and_unplugged_it_goes(*, remote: bool) -> None:
-    """The quickest of several counts; a look every 10 s would show in each of them. The remote handler is `akri-handler udev`."""
+    """The quickest of up to 20 counts; a look every 10 s would show in each of them. The remote handler is `akri-handler udev`."""
     async with plant() as it:
         await it.up("a")
         disk = it.folder / "disk.img"
@@ -154,13 +154,15 @@ async def test_d3_a_plugged_device_becomes_an_instance_in_a_moment_and_unplugged
             await it.apply(configuration("cam", handler, brokerSpec=it.brokers_spec()))
             await it.until(lambda: sorted(one.endpoint for one in it.reports() if one.answered_at) == sorted(handlers), "all were asked")
             came, went = list[float](), list[float]()
-            for _ in range(5):
+            for _ in range(20):
                 plugged.attach(disk)
                 came.append(await it.until(lambda: it.ids() == [plugged.devpath]))
                 await it.until(lambda: len(it.brokers()) == 1, "it has a broker")
                 plugged.detach()
                 went.append(await it.until(lambda: not it.ids()))
                 await it.until(lambda: not it.store.pods, "its broker is gone")
+                if min(came) < 0.3 and min(went) < 0.3:
+                    break
             assert min(came) < 0.3, came
             assert min(went) < 0.3, went
 

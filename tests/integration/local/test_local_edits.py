@@ -47,13 +47,7 @@ async def test_e1_everything_can_be_edited_on_a_live_configuration_and_nothing_s
         assert before.items() < it.brokers().items()
         brokers, uids = it.brokers(), [one.metadata.uid for one in it.store.instances]
 
-        spec["instanceServiceSpec"] = {"ports": [{"port": 80}]}
-        spec["configurationServiceSpec"] = {"ports": [{"port": 81}]}
-        await it.apply(configuration("cam", MINE, spec))
-        await it.until(lambda: len(it.store.services) == 3, "there are services")
-        spec["instanceServiceSpec"] = {"ports": [{"port": 8080}]}
-        await it.apply(configuration("cam", MINE, spec))
-        await it.until(lambda: sum("8080" in str(one.spec) for one in it.store.services) == 2, "they have another port")
+        await _edit_services(it, spec)
         assert it.brokers() == brokers
 
         spec["brokerProperties"] = {"LEVEL": "high"}
@@ -82,6 +76,16 @@ async def test_e1_everything_can_be_edited_on_a_live_configuration_and_nothing_s
         await it.until(lambda: all(one.capacity == 1 for one in it.store.instances), "there is one slot")
         await asyncio.sleep(1)
         assert set(it.brokers().items()) <= set(brokers.items())
+
+
+async def _edit_services(it: Plant, spec: dict[str, Json]) -> None:
+    spec["instanceServiceSpec"] = {"ports": [{"port": 80}]}
+    spec["configurationServiceSpec"] = {"ports": [{"port": 81}]}
+    await it.apply(configuration("cam", MINE, spec))
+    await it.until(lambda: len(it.store.services) == 3, "there are services")
+    spec["instanceServiceSpec"] = {"ports": [{"port": 8080}]}
+    await it.apply(configuration("cam", MINE, spec))
+    await it.until(lambda: sum("8080" in str(one.spec) for one in it.store.services) == 2, "they have another port")
 
 
 async def _replaced(it: Plant, brokers: dict[str, str]) -> None:
