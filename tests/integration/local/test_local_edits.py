@@ -211,7 +211,7 @@ async def test_s7_keys_that_nobody_can_read_are_reported_and_removed_and_used_sl
         await it.up("a")
         indices = {f"cam-8120fe-{index}" for index in range(3)}
         await it.until(lambda: set(it.instance().device_usage) == indices and it.usages() == held, "they are removed")
-        assert it.events(Reason.SLOT_UNREADABLE)
+        await it.until(lambda: bool(it.events(Reason.SLOT_UNREADABLE)), "it is told")
         (slot,) = held
         spec: dict[str, Json] = {"capacity": int(slot[-1]) or 1}
         await it.apply(configuration("cam", echo("foo0"), spec))
