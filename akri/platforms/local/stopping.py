@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from akri.core.errors import AkriError
@@ -21,8 +22,15 @@ class BrokersLeftError(AkriError):
 def running_containers(state: Path) -> tuple[Supervised, ...]:
     """List the containers that run, of all pods of a state folder."""
     folder = StateFolder.at(state).brokers.resolve()
-    found = (Supervised(place) for place in folder.glob("*/*") if place.is_dir())
+    found = (Supervised(place) for pod in _folders(folder) for place in _folders(pod))
     return tuple(child for child in found if isinstance(child.look(), Alive))
+
+
+def _folders(place: Path) -> list[Path]:
+    """List the folders in a folder; whoever runs a pod may remove its record at any moment."""
+    with suppress(FileNotFoundError):
+        return [path for path in place.iterdir() if path.is_dir()]
+    return []
 
 
 async def stop_all(state: Path, grace: float) -> int:

@@ -52,8 +52,14 @@ class Container:
 
 def containers(brokers: Path) -> tuple[Container, ...]:
     """List the containers that were started, in the order of their pods' names for themselves."""
-    folders = sorted(path for path in brokers.glob("*/*") if path.is_dir())
-    return tuple(_container(folder) for folder in folders)
+    return tuple(_container(folder) for pod in _folders(brokers) for folder in _folders(pod))
+
+
+def _folders(place: Path) -> list[Path]:
+    """List the folders in a folder, which may go at any moment."""
+    with suppress(OSError):
+        return sorted(path for path in place.iterdir() if path.is_dir())
+    return []
 
 
 def _container(folder: Path) -> Container:
