@@ -27,7 +27,7 @@ NUMBER = 7
 """Of the loop device in the page; here it is another one."""
 # What differs from one time to the next: durations, process ids, times, and with them the widths of columns.
 VOLATILE = (
-    (re.compile(r"\b\d+(\.\d+)? ?(s|ms|m|min)\b"), "0s"),
+    (re.compile(r"\b(\d+(\.\d+)? ?(ms|min|s|m|h|d))+\b"), "0s"),
     (re.compile(r"process \d+"), "process 0"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "00:00:00"),
     (re.compile(r" +"), " "),
@@ -192,3 +192,8 @@ def test_a_story_that_is_not_true_is_found_and_a_power_cut_spares_nobody(tmp_pat
         assert marked(f"AKRI_TUTORIAL={tmp_path}") == []
         assert first != machine.run("cat /proc/sys/kernel/random/boot_id")
         assert machine.run("echo $A") == (0, "\n")
+
+
+@pytest.mark.parametrize("age", ["5s", "5m10s", "3h20m", "12d", "0.2 s", "250 ms"])
+def test_ages_differ_from_one_time_to_the_next(age: str) -> None:
+    assert steady(f"stick  1/1   {age}  ") == steady("stick 1/1 1m") != steady(f"stick  1/2   {age}")
