@@ -36,6 +36,7 @@ What to try next:
   .venv/bin/akri down                                 ends the brokers, too
   .venv/bin/akri validate samples/debug-echo.yaml     what a file means, or what is wrong with it
   samples/broker.py, docs/broker.md                   write a broker of your own in ten lines
+  docs/tutorial.md                                    from installing to a broker that survives a power cut
   ./dev test                                          run the tests
 """
 
