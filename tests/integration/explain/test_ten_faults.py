@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import subprocess
 from pathlib import Path
 
@@ -154,6 +155,7 @@ def test_a_device_that_is_lost_and_in_its_grace() -> None:
             assert rest is not None, found.first
             assert 200 < 60 * int(rest[1]) + int(rest[2]) <= 300
             assert found.second.startswith("Connect it again within that time and nothing is lost; the annotation akri.sh/grace")
+            time.sleep(2)  # it counts seconds
             later = it.explain("cam").first
             assert later != found.first, "it counts down"
             (folder / "front").touch()
