@@ -20,7 +20,7 @@ def dev(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_script_is_plain_posix_shell() -> None:
     assert SCRIPT.startswith("#!/bin/sh\n")
     assert subprocess.run(["sh", "-n", str(ROOT / "dev")], check=False, timeout=10).returncode == 0
-    assert re.findall(r"\[\[|\bfunction\b|\blocal\b|<<<|\$'", SCRIPT) == []
+    assert re.findall(r"(?m)\[\[|\bfunction\b|^\s*local\b|<<<|\$'", SCRIPT) == []
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_script_is_plain_posix_shell() -> None:
     [
         "demo",
         "test",
+        "test-local",
         "cluster",
         "cluster-down",
         "check",
