@@ -30,8 +30,9 @@ from akri.ports import Put, Reset
 from akri.testing.loop import LoopDevice, loop_device, loop_devices_refused
 from tests.integration.chaos.aftermath import damage, end_all
 from tests.integration.chaos.cast import Cast, become_subreaper, reap
+from tests.integration.chaos.closer import closer_look, concerned
 from tests.integration.chaos.history import Device, History, Life, Turn, excused, judge, parse_lives, parse_violations
-from tests.integration.chaos.settled import Scene, device_of, unsettled
+from tests.integration.chaos.settled import Scene, device_of, unsettled, waiting
 from tests.integration.chaos.users import Users
 from tests.integration.chaos.victims import containers, kill_launcher
 from tests.integration.chaos.world import ECHO, LOCAL, LOOP, NODES, SHARED, Change, configurations, devices, schedule
@@ -110,6 +111,7 @@ class Chaos:
                 began = time.monotonic()
                 unfinished = await self._come_to_rest(store, users, rest)
                 self.say(f"at rest {time.monotonic() - began:.1f} s after the last kill" if not unfinished else "did not come to rest")
+                await self._look_closer(store, users, unfinished)
                 return unfinished
             finally:
                 watching.cancel()
@@ -298,6 +300,17 @@ class Chaos:
                 told = now
                 self.say(f"{len(problems)} things are not at rest: {problems[-1]}")
             await asyncio.sleep(_TICK)
+
+    async def _look_closer(self, store: SqliteStore, users: Users, problems: Sequence[str]) -> None:
+        scene = self._scene(store, users)
+        for pod in waiting(scene):
+            self.say(f"broker {pod.metadata.key} waits, for pods hold all slots of its device")
+        for line in await asyncio.to_thread(lambda: tuple(closer_look(scene, concerned(problems), self.folder, self._explain))):
+            self.say(line)
+
+    def _explain(self, name: str) -> str:
+        done = self.cast.command(*_AKRI, "explain", name, "--state", str(self.state))
+        return done.stdout + done.stderr
 
     def _scene(self, store: SqliteStore, users: Users) -> Scene:
         lives = {life.pod: life for life in self._lives()}

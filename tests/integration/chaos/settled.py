@@ -1,4 +1,8 @@
-"""Whether everything has come to rest as it should: every device with its broker, every held slot with a pod that lives. Pure."""
+"""Whether everything has come to rest as it should: every device with its broker, every held slot with a pod that lives. Pure.
+
+A broker may wait for a slot: while it was away, its device is the least used one, and pods that ask for any device of the Configuration
+may take all of its slots and keep them, though other devices have some left. A scheduler of Kubernetes lets it wait just so.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from akri.scheduling.model import Phase
 from tests.integration.chaos.history import Device, Life
 from tests.integration.chaos.world import NODES, wanted_brokers
 
-__all__ = ["Scene", "unsettled"]
+__all__ = ["Scene", "device_of", "unsettled", "waiting"]
 
 _Claim: TypeAlias = tuple[str, str, str]
 """Instance, node, and the level of the resource."""
@@ -40,6 +44,12 @@ class Scene:
 def unsettled(scene: Scene) -> tuple[str, ...]:
     """Say what is not as it should be, in sentences."""
     return (*_nodes(scene), *_devices(scene), *_brokers(scene), *_pods(scene), *_slots(scene))
+
+
+def waiting(scene: Scene) -> tuple[Pod, ...]:
+    """Give the brokers that no node took yet because no slot of their Instances is free. Who holds the slots has to use them, as ever."""
+    full = {one.key for one in scene.instances if not any(isinstance(parse_usage(text), Free) for text in one.device_usage.values())}
+    return tuple(pod for pod in scene.pods if not pod.bound and pod.phase is Phase.PENDING and pod.instance in full)
 
 
 def device_of(instance: Instance) -> tuple[str, str, str]:
@@ -74,8 +84,11 @@ def _brokers(scene: Scene) -> Iterator[str]:
 
 
 def _pods(scene: Scene) -> Iterator[str]:
+    resting = {pod.metadata.uid for pod in waiting(scene)}
     for pod in scene.pods:
         life = scene.lives.get(pod.metadata.uid)
+        if pod.metadata.uid in resting:
+            continue
         if pod.phase is not Phase.RUNNING or pod.reason or pod.metadata.deleting:
             yield f"pod {pod.metadata.key} on {pod.node} is {pod.phase.value} {pod.reason} {pod.message}".rstrip()
         elif life is None or life.pid not in scene.living:
@@ -109,7 +122,7 @@ def _held(instances: Iterable[Instance]) -> Iterator[_Claim]:
 def _used(scene: Scene) -> Iterator[_Claim]:
     by_resource = {resource_name(one.name): one for one in scene.instances}
     by_suffix = {(str(one.configuration), environment_suffix(one.name)): one for one in scene.instances}
-    for pod in scene.pods:
+    for pod in (one for one in scene.pods if one.bound):
         life = scene.lives.get(pod.metadata.uid)
         for resource in device_requests(pod.spec):
             instance = by_resource.get(resource)

@@ -13,7 +13,7 @@ from akri.core.metadata import ObjectMeta
 from akri.platforms.local.objects import Node, Pod
 from akri.scheduling.model import Phase
 from tests.integration.chaos.history import Device, Life
-from tests.integration.chaos.settled import Scene, unsettled
+from tests.integration.chaos.settled import Scene, unsettled, waiting
 from tests.integration.chaos.world import NODES, pod_spec
 
 STICK = ObjectKey("default", "local-aaaaaa")
@@ -57,6 +57,18 @@ def with_stick(**usage: str) -> Scene:
     return evolve(GOOD, instances=(instance(STICK, "stick-a-0", "a", **usage), GOOD.instances[1]))
 
 
+WAITING = evolve(GOOD.pods[0], phase=Phase.PENDING, bound=False)
+
+
+def with_users_alone() -> Scene:
+    """Give a scene in which pods of users were faster than the broker, and hold both slots of its device."""
+    second = pod(ObjectKey("default", "two-local-a"), "a", "local")
+    life = Life(1, 1, "two-local-a", "two-local-a", "a", ("AAAAAA-0",))
+    scene = with_stick(s0="C:local-1:a", s1="C:local-0:a")
+    lives = {key: one for key, one in GOOD.lives.items() if key != BROKER.name}
+    return evolve(scene, pods=(WAITING, *GOOD.pods[1:], second), lives={**lives, "two-local-a": life})
+
+
 WRONG = {
     "a node away": (evolve(GOOD, nodes=GOOD.nodes[1:]), "node a is not ready"),
     "a node not ready": (evolve(GOOD, nodes=(Node(NodeName("a"), ready=False, since=0), *GOOD.nodes[1:])), "node a is not ready"),
@@ -83,6 +95,20 @@ WRONG = {
         evolve(GOOD, lives={**GOOD.lives, "gone": Life(1, 4, "gone", "gone-pod", "a")}, living=frozenset({1, 2, 3, 4})),
         "process 4 runs for pod gone-pod (gone), which is not there",
     ),
+    "a broker that waits beside a free slot": (
+        evolve(
+            GOOD, pods=(WAITING, *GOOD.pods[1:]), instances=(instance(STICK, "stick-a-0", "a", s0="", s1="C:local-0:a"), GOOD.instances[1])
+        ),
+        "pod default/local-aaaaaa-pod on a is Pending",
+    ),
+    "a broker that waits for a slot that its node holds for nobody": (
+        evolve(GOOD, pods=(WAITING, *GOOD.pods[1:])),
+        "Instance local-aaaaaa: node a holds 1 slots through its Instance, and 0 are in use",
+    ),
+    "a broker that a node took and did not start": (
+        evolve(with_users_alone(), pods=(evolve(WAITING, bound=True), *with_users_alone().pods[1:])),
+        "pod default/local-aaaaaa-pod on a is Pending",
+    ),
     "a slot held by nothing": (
         with_stick(s0="a", s1="a"),
         "Instance local-aaaaaa: node a holds 2 slots through its Instance, and 1 are in use",
@@ -97,6 +123,12 @@ WRONG = {
 
 def test_a_good_scene_is_at_rest() -> None:
     assert unsettled(GOOD) == ()
+
+
+def test_a_broker_waits_while_pods_of_users_have_all_slots_of_its_device() -> None:
+    scene = with_users_alone()
+    assert unsettled(scene) == ()
+    assert waiting(scene) == (WAITING,)
 
 
 @pytest.mark.parametrize("fault", WRONG)

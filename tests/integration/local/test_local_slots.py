@@ -124,3 +124,23 @@ async def test_s4_a_crash_looping_pod_that_uses_no_device_changes_nothing() -> N
         assert it.usages() == held
         os.kill(it.starts("user")[0][0], signal.SIGTERM)
         await it.until(lambda: not it.usages(), "the slot is free")
+
+
+async def test_a_broker_waits_while_pods_of_users_have_all_slots_of_its_device_and_starts_when_one_of_them_ends() -> None:
+    """As on Kubernetes: what runs is not ended for it, and that another device has a free slot does not help it."""
+    async with plant() as it:
+        await it.up()
+        shared: JsonObject = {"capacity": 2, "brokerProperties": {"SHARES": "1"}}
+        await it.apply(configuration("cam", echo("foo0", "foo1"), shared))
+        for name in ("one", "other", "third"):
+            await it.run(name, "cam")
+        held = it.usages()
+        assert [slot[:-2] for slot in held] == ["cam-8120fe", "cam-8120fe", "cam-a19705"]
+        await it.apply(configuration("cam", echo("foo0", "foo1"), {**shared, "brokerSpec": it.brokers_spec()}))
+        await it.until(lambda: "a-cam-a19705-pod" in it.brokers(), "the other broker runs")
+        waiting = it.pod("a-cam-8120fe-pod")
+        assert waiting is not None
+        assert (waiting.phase, waiting.bound) == (Phase.PENDING, False), it.told()
+        assert held.items() <= it.usages().items()
+        await it.delete(next(name for name in ("one", "other", "third") if "DEBUG_ECHO_DESCRIPTION_8120FE" in it.environment(name)))
+        await it.until(lambda: "a-cam-8120fe-pod" in it.brokers(), "the broker runs")
