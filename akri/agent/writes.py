@@ -56,12 +56,12 @@ class InstanceWrites:
     async def release(
         self, configuration: ObjectKey, held: Held, allowed: Callable[[], bool], seconds: float = RELEASE_TIMEOUT
     ) -> Outcome | None:
-        """Free a slot, if it is still ours and `allowed` still says so when its turn has come; None if it was not sent."""
+        """Free a slot, if it is still ours and not in doubt and `allowed` still says so when its turn has come; None if it was not sent."""
         key = ObjectKey(configuration.namespace, held.slot.instance)
         async with self._lock(key):
             instance = self.state.find(configuration, held.slot.instance)
             table = self._table(configuration, held.slot.instance)
-            if instance is None or table is None or held not in table.held() or not allowed():
+            if instance is None or table is None or not table.may_release(held) or not allowed():
                 return None
             send = self.platform.release(instance, held.slot, held.usage)
             sent = self.send(send, f"the release of slot {held.slot}", seconds)

@@ -174,6 +174,13 @@ class SlotTable:
             Held(SlotId(self.instance, index), usage) for index, usage in usages if not isinstance(usage, Free) and usage.node == self.node
         )
 
+    def may_release(self, held: Held) -> bool:
+        """Whether a release may be sent: it is ours, and no earlier write to it is in doubt.
+
+        The answer to a second write would settle the doubt of the first, which may still take effect: fence before.
+        """
+        return held in self._held and held.slot.index not in self.doubts
+
     def used(self) -> int:
         """How many slots are held by anybody, or unreadable."""
         held = sum(1 for usage in self.usages.values() if not isinstance(usage, Free))

@@ -254,7 +254,7 @@ class Agent:
         slot = held.slot
         yield from self._lock(slot.instance)
         table = self.tables[slot.instance]
-        if held in table.held() and allowed():
+        if table.may_release(held) and allowed():
             yield from self._write(Release(slot, held.usage, table.revision), slot, FREE)
         self._locked.discard(slot.instance)
         return None

@@ -20,7 +20,7 @@ from akri.core.usage import HeldByNode
 from akri.platforms.local.memory import MemoryStore
 from akri.ports import Done, Refusal, Refused, Unknown
 from akri.testing.clock import VirtualClock
-from akri.testing.faults import FaultyNodePlatform, LostAfter, Orders, Slow
+from akri.testing.faults import Conflict, FaultyNodePlatform, Late, LostAfter, Orders, Slow
 from tests.unit.agent.world import NODE, key
 
 _NAME = InstanceName("cam-8120fe")
@@ -94,6 +94,20 @@ async def test_a_release_of_what_is_not_held_or_not_allowed_any_more_is_not_sent
         assert it.platform.counts["release"] == 0
         assert isinstance(await it.writes.release(_CONFIGURATION, held, lambda: True), Done)
         assert await it.writes.release(_CONFIGURATION, held, lambda: True) is None
+
+
+async def test_a_release_in_doubt_is_fenced_before_another_one_is_sent() -> None:
+    async with _world(slot_1="node-a") as it:
+        held = Held(SlotId(_NAME, 1), _USAGE)
+        it.orders.add("release", Late(5.0), Conflict())
+        assert isinstance(await it.writes.release(_CONFIGURATION, held, lambda: True), Unknown)
+        # The refusal of a second one would say nothing of the first.
+        assert await it.writes.release(_CONFIGURATION, held, lambda: True) is None
+        assert (it.doubts, it.platform.counts["release"]) == ({1}, 1)
+        assert isinstance(await it.writes.fence(_CONFIGURATION, _NAME), Done)
+        await it.clock.advance(10.0)
+        (instance,) = it.store.instances
+        assert instance.device_usage[f"{_NAME}-1"] == "node-a", "the late release freed a slot that counts as held"
 
 
 async def test_a_fence_settles_a_doubt_and_is_not_sent_without_one() -> None:

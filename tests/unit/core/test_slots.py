@@ -99,6 +99,17 @@ class TestWrites:
         known = table("", "").sent(1, OWN)
         assert known.settled(0) == known
 
+    def test_only_what_is_ours_and_not_in_doubt_may_be_released(self) -> None:
+        known = table("node-a", "node-b", "")
+        ours, theirs = Held(SlotId(ONE, 0), OWN), Held(SlotId(ONE, 1), HeldByNode(B))
+        assert known.may_release(ours)
+        assert not known.may_release(theirs)
+        assert not known.may_release(Held(SlotId(ONE, 0), CAM_0))
+        # The answer to a second release would settle the doubt of the first one, which may still be on its way.
+        assert not known.sent(0, FREE).may_release(ours)
+        assert known.sent(2, OWN).may_release(ours)
+        assert known.sent(0, FREE).settled(0).may_release(ours)
+
     def test_a_fence_ends_all_doubts_and_inheritance_and_is_a_read(self) -> None:
         fenced = table("node-a", "", revision=1).inherit().sent(1, OWN).fenced(instance("node-a", "node-a", revision=2))
         assert (dict(fenced.doubts), fenced.inherited, fenced.revision) == ({}, frozenset(), 2)
