@@ -162,7 +162,11 @@ class Supervised:
             ends = os.pipe()
             for end in ends:
                 stack.callback(os.close, end)
-            self._spawn(launch, (environment, *ends, lock))
+            try:
+                self._spawn(launch, (environment, *ends, lock))
+            except subprocess.TimeoutExpired as error:
+                message = f"its supervisor did not start within {_LAUNCH_PATIENCE:g} s"
+                raise OSError(message) from error
 
     def _write(self, name: str, text: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
