@@ -346,3 +346,12 @@ def fill(folder: Path) -> None:
     with suppress(OSError), (folder / "ballast").open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
+
+
+async def test_a_launcher_that_hangs_is_a_start_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = tmp_path / "launcher.py"
+    launcher.write_text("import time\ntime.sleep(3600)\n", encoding="utf-8")
+    monkeypatch.setattr(supervised, "_LAUNCHER", launcher)
+    monkeypatch.setattr(supervised, "_LAUNCH_PATIENCE", 0.2)
+    with pytest.raises(OSError, match=r"its supervisor did not start within 0\.2 s"):
+        await Container(tmp_path).start("exec sleep 60")
